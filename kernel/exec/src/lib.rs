@@ -1,0 +1,3 @@
+//! The cyclic executive.
+#![no_std]
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Payload image checks and relocation arithmetic.
+#![no_std]
+#![forbid(unsafe_code)]

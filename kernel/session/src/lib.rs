@@ -1,0 +1,3 @@
+//! SKP/1 as sans-IO state machines, both ends.
+#![no_std]
+#![forbid(unsafe_code)]

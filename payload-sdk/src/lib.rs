@@ -1,0 +1,2 @@
+//! What a payload links.
+#![no_std]

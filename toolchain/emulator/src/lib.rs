@@ -1,0 +1,2 @@
+//! A board in QEMU.
+

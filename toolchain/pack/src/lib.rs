@@ -1,0 +1,1 @@
+//! ELF to payload image.

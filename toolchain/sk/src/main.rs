@@ -1,0 +1,2 @@
+//! The serverkernel command line.
+fn main() {}
