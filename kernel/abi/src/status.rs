@@ -7,7 +7,7 @@
 macro_rules! statuses {
     ($($code:literal $name:ident $text:literal,)*) => {
         /// How a request or a task ended. Unknown codes are kept as they are.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
         pub struct Status(pub u16);
 
         impl Status {

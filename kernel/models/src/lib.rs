@@ -3,5 +3,17 @@
 //! A driver that was never seen to fail is not tested: every model here can be
 //! told to misbehave as silicon or a device may.
 
+pub mod dwc2;
+pub mod ecm;
+pub mod frames;
+pub mod gpio;
+pub mod irq;
+pub mod lan;
+pub mod mbox;
 pub mod memory;
+pub mod mockhost;
+pub mod pl011;
+pub mod pm;
+pub mod rng;
+pub mod systimer;
 pub mod usb;

@@ -1,0 +1,179 @@
+//! Channels as QEMU 7.2 to 10.0 runs them: HCTSIZ.PID stays, a zero-length
+//! packet is not counted, toggles do not matter, an absent address is never
+//! answered, and disabling a channel does not stop its packet.
+
+use super::registers::*;
+use super::device::{InAnswer, OutAnswer};
+use super::faults::Fault;
+use super::Personality;
+
+const DATA1: u32 = 2;
+const SETUP: u32 = 3;
+/// Pause between packets of a small transfer, and before a retry.
+const PAUSE: u64 = 250;
+/// Transfers of more bytes are moved in one go.
+const SMALL: u32 = 1536;
+
+impl Core {
+    pub(super) fn qemu_enable(&mut self, n: usize) {
+        let ch = &self.channels[n];
+        let here = self.device.as_ref().is_some_and(|d| d.address == ch.address());
+        if !here || !self.port_enabled() {
+            self.channels[n].hung = true;
+            return;
+        }
+        let ch = &mut self.channels[n];
+        ch.in_flight = self.personality == Personality::QemuAsync && !ch.is_interrupt();
+        if !ch.in_flight {
+            ch.retrying = true;
+            self.qemu_channel(n);
+        }
+    }
+
+    pub(super) fn qemu_channel(&mut self, n: usize) {
+        let configured = self.device.as_ref().is_some_and(|d| d.configured);
+        loop {
+            let ch = &mut self.channels[n];
+            let active = ch.in_flight || ch.retrying;
+            if !active || ch.hung || ch.poisoned || self.now < ch.not_before {
+                return;
+            }
+            if ch.held && !self.faults.answers_after_reset {
+                if !configured {
+                    return;
+                }
+                ch.held = false;
+            }
+            if !self.qemu_packet(n) {
+                return;
+            }
+        }
+    }
+
+    fn qemu_end(&mut self, n: usize, bits: u32) -> bool {
+        let ch = &mut self.channels[n];
+        assert!(!ch.held, "QEMU abort: request of before the port reset answered");
+        if !ch.enabled() {
+            self.seen.zombies += 1;
+        }
+        ch.in_flight = false;
+        ch.retrying = false;
+        ch.double = None;
+        ch.end(bits, self.now);
+        false
+    }
+
+    fn qemu_nak(&mut self, n: usize) -> bool {
+        let ch = &mut self.channels[n];
+        if ch.is_interrupt() {
+            return self.qemu_end(n, NAK);
+        }
+        if ch.retrying {
+            ch.int |= NAK;
+        }
+        ch.not_before = self.now + PAUSE;
+        false
+    }
+
+    /// One packet. True if the next is to follow at once.
+    fn qemu_packet(&mut self, n: usize) -> bool {
+        let key = self.channels[n].fault_key();
+        while let Some(fault) = self.faults.take(key) {
+            match fault {
+                Fault::LostInterrupt => self.channels[n].mute_next = true,
+                Fault::Nak => return self.qemu_nak(n),
+                Fault::Stall => return self.qemu_end(n, STALL),
+                Fault::Babble => return self.qemu_end(n, BABBLE),
+                Fault::Lost => return self.qemu_end(n, XACT_ERROR),
+                Fault::AhbError => return self.qemu_end(n, AHB_ERROR),
+                Fault::Never => {
+                    let ch = &mut self.channels[n];
+                    ch.hung = true;
+                    ch.in_flight = false;
+                    ch.retrying = false;
+                    return false;
+                }
+                // These do not happen there.
+                Fault::AckLost
+                | Fault::EmptyHalt
+                | Fault::DoubleHalt(_)
+                | Fault::FrameOverrun => {}
+            }
+        }
+        if self.channels[n].is_in() { self.qemu_in(n) } else { self.qemu_out(n) }
+    }
+
+    /// Accounts for a packet; completes, pauses or goes on.
+    fn qemu_moved(&mut self, n: usize, len: u32, short: bool) -> bool {
+        let now = self.now;
+        let ch = &mut self.channels[n];
+        ch.size -= len;
+        ch.dma = ch.dma.wrapping_add(len);
+        ch.packets += 1;
+        if len > 0 && ch.packets_left() > 0 {
+            ch.size -= 1 << 19;
+        }
+        if short || ch.left() == 0 {
+            return self.qemu_end(n, COMPLETE);
+        }
+        if ch.programmed & 0x7_FFFF <= SMALL {
+            ch.not_before = now + PAUSE;
+            return false;
+        }
+        true
+    }
+
+    /// Is the toggle the driver started with the right one? QEMU does not look.
+    fn qemu_toggle(&mut self, n: usize, data1: bool) {
+        let ch = &self.channels[n];
+        let start = ch.programmed >> 29 & 3;
+        let expected = (start ^ (ch.packets & 1) << 1) == DATA1;
+        if start != SETUP && expected != data1 {
+            self.seen.wrong_toggles += 1;
+        }
+    }
+
+    fn qemu_in(&mut self, n: usize) -> bool {
+        let ch = &self.channels[n];
+        let (endpoint, mps) = (ch.endpoint() as usize, ch.max_packet());
+        let device = self.device.as_mut().expect("a device in flight");
+        match device.input(endpoint, mps as usize, false) {
+            InAnswer::Nak => self.qemu_nak(n),
+            InAnswer::Stall => self.qemu_end(n, STALL),
+            InAnswer::Silence => self.qemu_end(n, XACT_ERROR),
+            InAnswer::Babble => self.qemu_end(n, BABBLE),
+            InAnswer::Data { bytes, data1, .. } => {
+                self.qemu_toggle(n, data1);
+                let len = bytes.len() as u32;
+                if len > mps || len > self.channels[n].left() {
+                    return self.qemu_end(n, BABBLE);
+                }
+                self.memory.device_write(self.channels[n].dma, &bytes);
+                self.qemu_moved(n, len, len < mps)
+            }
+        }
+    }
+
+    fn qemu_out(&mut self, n: usize) -> bool {
+        let ch = &self.channels[n];
+        let (endpoint, len) = (ch.endpoint() as usize, ch.max_packet().min(ch.left()));
+        let data = self.memory.device_read(ch.dma, len as usize);
+        let setup = ch.pid() == SETUP;
+        let device = self.device.as_mut().expect("a device in flight");
+        if setup {
+            device.setup(data.as_slice().try_into().expect("SETUP of 8 bytes"));
+            return self.qemu_moved(n, len, false);
+        }
+        let data1 = endpoint == 0 && len == 0 || device.expects(endpoint);
+        let answer = device.out(endpoint, data1, &data, false);
+        match answer {
+            OutAnswer::Nak => self.qemu_nak(n),
+            OutAnswer::Stall => self.qemu_end(n, STALL),
+            OutAnswer::Silence => self.qemu_end(n, XACT_ERROR),
+            _ => {
+                self.qemu_toggle(n, data1);
+                self.qemu_moved(n, len, false)
+            }
+        }
+    }
+}

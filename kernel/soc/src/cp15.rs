@@ -1,0 +1,162 @@
+//! Coprocessor 15 of ARM1176JZF-S (TRM chapter 3). The v7 mnemonics `dsb`,
+//! `dmb` and `isb` do not exist on this core; these are their v6 encodings.
+
+use core::arch::asm;
+
+macro_rules! write_op {
+    ($(#[$doc:meta])* $name:ident, $($op:literal),+) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name() {
+            // SAFETY: a maintenance operation or barrier of CP15 c7/c8; it has
+            // no memory effect a compiler could see beyond ordering, which the
+            // default memory clobber of `asm!` states.
+            unsafe { $( asm!($op, r = in(reg) 0, options(nostack, preserves_flags)); )+ }
+        }
+    };
+}
+
+write_op!(
+    /// Data synchronisation barrier: everything before has reached memory.
+    dsb, "mcr p15, 0, {r}, c7, c10, 4"
+);
+write_op!(
+    /// Data memory barrier.
+    dmb, "mcr p15, 0, {r}, c7, c10, 5"
+);
+write_op!(
+    /// Flush the prefetch buffer.
+    prefetch_flush, "mcr p15, 0, {r}, c7, c5, 4"
+);
+write_op!(
+    /// Flush the branch predictor.
+    branch_flush, "mcr p15, 0, {r}, c7, c5, 6"
+);
+write_op!(
+    /// Invalidate all TLB entries.
+    tlb_invalidate, "mcr p15, 0, {r}, c8, c7, 0"
+);
+write_op!(
+    /// Clean the whole data cache.
+    clean_all, "mcr p15, 0, {r}, c7, c10, 0"
+);
+write_op!(
+    /// Sleep until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
+    wfi, "mcr p15, 0, {r}, c7, c10, 4", "mcr p15, 0, {r}, c7, c0, 4"
+);
+
+/// Invalidates the whole instruction cache: four times and a pause, with
+/// interrupts masked by the caller (erratum 411920, 415045 on this core).
+pub fn instruction_invalidate() {
+    // SAFETY: instruction cache maintenance changes no data.
+    unsafe {
+        asm!(
+            "mcr p15, 0, {r}, c7, c5, 0",
+            "mcr p15, 0, {r}, c7, c5, 0",
+            "mcr p15, 0, {r}, c7, c5, 0",
+            "mcr p15, 0, {r}, c7, c5, 0",
+            ".rept 11",
+            "nop",
+            ".endr",
+            r = in(reg) 0,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+macro_rules! range_op {
+    ($(#[$doc:meta])* $name:ident, $op:literal) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// `start` and `last` (a byte of the last line, inclusive) lie in one
+        /// mapped buffer, and losing or writing back exactly those lines is
+        /// what its owner wants.
+        #[inline(always)]
+        pub unsafe fn $name(start: u32, last: u32) {
+            // SAFETY: the caller's contract.
+            unsafe {
+                asm!($op, last = in(reg) last, start = in(reg) start, options(nostack, preserves_flags));
+            }
+        }
+    };
+}
+
+range_op!(
+    /// Cleans data cache lines by address range.
+    clean_range, "mcrr p15, 0, {last}, {start}, c12"
+);
+range_op!(
+    /// Cleans and invalidates data cache lines by address range.
+    clean_invalidate_range, "mcrr p15, 0, {last}, {start}, c14"
+);
+range_op!(
+    /// Invalidates data cache lines by address range: unwritten data is lost.
+    invalidate_range, "mcrr p15, 0, {last}, {start}, c6"
+);
+
+macro_rules! read_reg {
+    ($(#[$doc:meta])* $name:ident, $op:literal) => {
+        $(#[$doc])*
+        #[inline(always)]
+        #[must_use]
+        pub fn $name() -> u32 {
+            let value: u32;
+            // SAFETY: reads a CP15 register without side effects.
+            unsafe { asm!($op, v = out(reg) value, options(nostack, preserves_flags, nomem)) }
+            value
+        }
+    };
+}
+
+read_reg!(
+    /// Data fault status (TRM 3.2.20).
+    data_fault_status, "mrc p15, 0, {v}, c5, c0, 0"
+);
+read_reg!(
+    /// Instruction fault status.
+    instruction_fault_status, "mrc p15, 0, {v}, c5, c0, 1"
+);
+read_reg!(
+    /// Data fault address.
+    fault_address, "mrc p15, 0, {v}, c6, c0, 0"
+);
+read_reg!(
+    /// Main ID: 0x410F_B767 on the board.
+    main_id, "mrc p15, 0, {v}, c0, c0, 0"
+);
+
+/// Cycle counter. Stands still (reads 0) where there is none.
+#[inline(always)]
+#[must_use]
+pub fn cycles() -> u32 {
+    let value: u32;
+    // SAFETY: reads CCNT (TRM 3.2.52); not `nomem`, so that two reads stay two.
+    unsafe {
+        asm!("mrc p15, 0, {v}, c15, c12, 1", v = out(reg) value, options(nostack, preserves_flags));
+    }
+    value
+}
+
+/// Zeroes what a payload could leave in the VFP and TLS registers (TRM 20.4,
+/// 3.2.48) and sets RunFast again.
+pub fn reset_task_registers() {
+    // SAFETY: the kernel is built soft-float and keeps nothing in the VFP; the
+    // thread ID registers are not used by it.
+    unsafe {
+        asm!(
+            ".fpu vfpv2",
+            "vmov d0, {z}, {z}", "vmov d1, {z}, {z}", "vmov d2, {z}, {z}", "vmov d3, {z}, {z}",
+            "vmov d4, {z}, {z}", "vmov d5, {z}, {z}", "vmov d6, {z}, {z}", "vmov d7, {z}, {z}",
+            "vmov d8, {z}, {z}", "vmov d9, {z}, {z}", "vmov d10, {z}, {z}", "vmov d11, {z}, {z}",
+            "vmov d12, {z}, {z}", "vmov d13, {z}, {z}", "vmov d14, {z}, {z}", "vmov d15, {z}, {z}",
+            "fmxr fpscr, {runfast}",
+            "mcr p15, 0, {z}, c13, c0, 2",
+            "mcr p15, 0, {z}, c13, c0, 3",
+            "mcr p15, 0, {z}, c13, c0, 4",
+            z = in(reg) 0,
+            runfast = in(reg) 0x0300_0000,
+            options(nostack, preserves_flags)
+        );
+    }
+}

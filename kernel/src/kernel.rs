@@ -1,0 +1,376 @@
+//! Everything that lives, the steps the timetable calls, and the loop.
+//!
+//! One thread, interrupts masked but while a payload runs. Idle means asleep
+//! until the next thing that is due or an interrupt; `wfi` wakes with the mask
+//! set, so no handler is needed. While a payload runs, a 1 kHz tick brings the
+//! kernel back; that is all the preemption there is.
+
+use crate::dma;
+use crate::machine::{Console, Machine, Timer};
+use crate::tasks::{Tasks, Turn};
+use crate::timetable::{CONSOLE, EVENTS, SESSION, SLOTS, TABLE, USB};
+use core::fmt::Write;
+use core::mem::MaybeUninit;
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::task::Poll;
+use rpi_mbox::{Mailbox, Slot};
+use rpi_mbox::cpufreq::{CpuFreq, Demand};
+use rpi_mbox::tags::{GetThrottled, Temperature};
+use sk_bcm2835::{Caches, Claim, Mmio, cp15, map};
+use sk_drivers::board::Led;
+use sk_drivers::dwc2::Dwc2;
+use sk_drivers::gpio::Gpio;
+use sk_drivers::irq::{Irq, Source};
+use sk_drivers::systimer::{Armed, Channel};
+use sk_exec::Executive;
+use sk_hal::net::FrameDevice;
+use sk_hal::{Clock, Micros};
+use sk_net::{Address, Net, NetConfig, NetMode, NetStorage, SendError, UdpMeta, UdpSink};
+use sk_session::base::{Destination, Endpoint};
+use sk_session::server::{Event, Server};
+use sk_usb::UsbNet;
+use sk_wire::MAX_DATAGRAM;
+use sk_wire::control::Phase;
+
+/// Period of the tick while a payload runs.
+const TICK: Micros = 1_000;
+/// Frames handled in one run of the net slot.
+const FRAMES: u32 = 16;
+/// Datagrams sent in one run of the session slot.
+const DATAGRAMS: usize = 16;
+/// A datagram whose neighbour is being asked for is tried again so often.
+const RESOLVE_TRIES: u8 = 20;
+const RESOLVE_EVERY: Micros = 2_000;
+
+type Usb = UsbNet<Dwc2<Mmio, Caches>>;
+
+/// Large things live in static memory, not on the stack.
+type Place<T> = Claim<MaybeUninit<T>>;
+static SERVER: Place<Server<'static>> = Claim::new(MaybeUninit::uninit());
+static NET: Place<Net<'static>> = Claim::new(MaybeUninit::uninit());
+static STORAGE: Claim<NetStorage<'static>> = Claim::new(NetStorage::new());
+static TASKS: Place<Tasks<Timer>> = Claim::new(MaybeUninit::uninit());
+static USB_NET: Place<Usb> = Claim::new(MaybeUninit::uninit());
+static CONSOLE_PLACE: Place<Console> = Claim::new(MaybeUninit::uninit());
+static SCRATCH: Claim<[u8; MAX_DATAGRAM]> = Claim::new([0; MAX_DATAGRAM]);
+
+fn place<T>(at: &'static Place<T>, value: T) -> &'static mut T {
+    at.take().expect("each place is taken once").write(value)
+}
+
+/// A datagram that could not be sent yet.
+struct Held {
+    to: SocketAddrV4,
+    len: usize,
+    tries: u8,
+}
+
+/// All there is.
+pub struct Kernel {
+    timer: Timer,
+    irq: Irq<Mmio>,
+    console: &'static mut Console,
+    mailbox: Mailbox<Mmio, Caches>,
+    /// Health was asked for; the answer is due.
+    asked: Option<(Slot<Temperature>, Slot<GetThrottled>)>,
+    demand: Demand,
+    cpufreq: Option<CpuFreq>,
+    gpio: Gpio<Mmio>,
+    led: Option<Led>,
+    usb: &'static mut Usb,
+    net: &'static mut Net<'static>,
+    server: &'static mut Server<'static>,
+    tasks: &'static mut Tasks<Timer>,
+    port: u16,
+    scratch: &'static mut [u8; MAX_DATAGRAM],
+    held: Option<Held>,
+    phase: Phase,
+}
+
+/// Puts the kernel together on a board that was brought up.
+pub fn start(m: Machine) -> Kernel {
+    let now = m.timer.now();
+    let mut gpio = m.gpio;
+    let led = m.board.led.filter(|&led| gpio.init_led(led).is_ok());
+    let tasks = place(&TASKS, Tasks::new(m.timer, m.memory, m.region, m.drbg, m.config));
+    tasks.facts.abi = u16::from(sk_abi::ABI_VERSION);
+    tasks.facts.mhz = m.cpufreq.as_ref().map_or(0, |f| (f.now / 1_000_000) as u16);
+    tasks.facts.wall_ms_max = m.config.map_or(0, |c| c.policy.wall_ms_max);
+    tasks.board = (m.board.code, m.cpufreq.as_ref().map_or(0, |f| f.max / 1_000_000));
+
+    let mut random = [0; 24];
+    // Without randomness the board is in FAULT and a boot id of zeros is told.
+    let _ = sk_session::server::Board::random(tasks, &mut random);
+    let (boot_id, seed) = random.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+    let seed = seed.first_chunk().map_or(0, |s| u64::from_le_bytes(*s));
+    let server = place(&SERVER, Server::new(m.config, m.reason, m.identity, *boot_id));
+
+    let label = m.config.map_or("", |c| c.device_label.as_str());
+    let mode = match m.config.map(|c| &c.net) {
+        Some(net) if net.mode == sk_wire::blob::NetMode::Static => NetMode::Static(Address {
+            ip: Ipv4Addr::from(net.ip),
+            prefix: net.prefix,
+            gateway: net.gateway.map(Ipv4Addr::from),
+        }),
+        // A board in FAULT still says so on the network.
+        _ => NetMode::Dhcp,
+    };
+    let storage = STORAGE.take().expect("taken once");
+    let config = NetConfig { mode, hostname: label, seed };
+    let net = place(&NET, Net::new(&config, storage, now));
+
+    // SAFETY: base of the DWC2 controller, mapped as device memory, given to
+    // its one driver.
+    let bus = unsafe { Mmio::new(map::USB) };
+    let usb = place(&USB_NET, UsbNet::new(Dwc2::new(bus, Caches, dma::usb()), m.mac));
+    Kernel {
+        timer: m.timer,
+        irq: m.irq,
+        console: place(&CONSOLE_PLACE, m.console),
+        mailbox: m.mailbox,
+        asked: None,
+        demand: Demand::Idle,
+        cpufreq: m.cpufreq,
+        gpio,
+        led,
+        usb,
+        net,
+        server,
+        tasks,
+        port: m.config.map_or(sk_wire::PORT, |c| c.net.port),
+        scratch: SCRATCH.take().expect("taken once"),
+        held: None,
+        phase: Phase::Idle,
+    }
+}
+
+impl Kernel {
+    /// The loop. Never returns.
+    pub fn run(mut self) -> ! {
+        let timer = self.timer;
+        self.irq.enable(Source::TIMER_1);
+        let mut executive: Executive<'_, Kernel, SLOTS> =
+            Executive::new(&TABLE, &EVENTS, timer.now());
+        EVENTS.raise(USB | SESSION | CONSOLE);
+        loop {
+            executive.poll(&mut self, &timer);
+            if self.tasks.is_running() {
+                self.task_turn(&executive);
+            } else if let Some(due) = executive.next_due(timer.now()) {
+                self.sleep_until(due);
+            }
+        }
+    }
+
+    /// One turn of the payload, at most until the next tick.
+    fn task_turn(&mut self, executive: &Executive<'_, Kernel, SLOTS>) {
+        let now = self.timer.now();
+        let at = (now + TICK).min(self.tasks.deadline().max(now + 1));
+        let turn = match self.timer.arm(Channel::C1, at) {
+            Armed::Set => self.tasks.turn(),
+            Armed::AlreadyPassed => Turn::Interrupted,
+        };
+        self.timer.ack(Channel::C1);
+        match turn {
+            // USB does not interrupt a payload: it is looked after once a tick.
+            Turn::Interrupted => EVENTS.raise(USB),
+            Turn::Over => EVENTS.raise(SESSION),
+            Turn::Waiting(until) => {
+                let due = executive.next_due(self.timer.now()).unwrap_or(until);
+                self.sleep_until(until.min(due));
+            }
+        }
+        while let Some(line) = self.tasks.log_line() {
+            self.say(format_args!("payload: {line}"));
+        }
+    }
+
+    /// Sleeps until `at` or an interrupt, whichever is first.
+    fn sleep_until(&mut self, at: Micros) {
+        self.irq.enable(Source::USB);
+        if self.timer.arm(Channel::C1, at) == Armed::Set {
+            cp15::wfi();
+            self.timer.ack(Channel::C1);
+        }
+        if self.irq.pending().contains(Source::USB) {
+            EVENTS.raise(USB);
+        }
+        self.irq.disable(Source::USB);
+    }
+
+    fn say(&mut self, line: core::fmt::Arguments<'_>) {
+        let s = self.timer.now() / 1000;
+        let _ = write!(self.console, "[{:4}.{:03}] {line}\r\n", s / 1000, s % 1000);
+        EVENTS.raise(CONSOLE);
+    }
+
+    /// Slot usb.
+    pub fn usb_step(&mut self, now: Micros) -> Option<Micros> {
+        self.usb.poll(now);
+        while let Some(event) = self.usb.event() {
+            self.say(format_args!("usb: {event:?}"));
+        }
+        self.usb.next_deadline()
+    }
+
+    /// Slot net: more to do at once?, and when next.
+    pub fn net_step(&mut self, now: Micros) -> (bool, Option<Micros>) {
+        let mut sink = Sink { server: self.server, tasks: self.tasks, port: self.port };
+        let frames = self.net.poll(now, self.usb, FRAMES, &mut sink);
+        while let Some(event) = self.net.take_event() {
+            self.say(format_args!("net: {event:?}"));
+        }
+        self.server.set_address_valid(self.net.address().is_some());
+        (frames == FRAMES, self.net.next_deadline())
+    }
+
+    /// Slot session: more to do at once?, and when next.
+    pub fn session_step(&mut self, now: Micros) -> (bool, Option<Micros>) {
+        let more = self.server.poll(now, self.tasks);
+        let mut wish = self.server.next_deadline();
+        if let Some(at) = self.send(now) {
+            wish = Some(wish.map_or(at, |w| w.min(at)));
+        }
+        while let Some(event) = self.server.event() {
+            self.report(event);
+        }
+        let phase = self.server.phase();
+        if phase != self.phase {
+            self.phase_changed(phase);
+        }
+        (more, wish)
+    }
+
+    /// Sends what there is; a time at which to try again, if something is held.
+    fn send(&mut self, now: Micros) -> Option<Micros> {
+        for _ in 0..DATAGRAMS {
+            let held = match self.held.take() {
+                Some(held) => held,
+                None => {
+                    if !self.usb.can_transmit() {
+                        // The end of a transfer wakes the slot again.
+                        return None;
+                    }
+                    let (to, len) = self.server.transmit(now, self.tasks, self.scratch)?;
+                    let to = match to {
+                        Destination::Endpoint(e) => SocketAddrV4::new(e.ip.into(), e.port),
+                        Destination::Broadcast => {
+                            SocketAddrV4::new(Ipv4Addr::BROADCAST, sk_wire::PORT)
+                        }
+                    };
+                    Held { to, len, tries: 0 }
+                }
+            };
+            let bytes = self.scratch.get(..held.len).unwrap_or(&[]);
+            let sent = self.net.send(now, self.usb, self.port, held.to, held.len, &mut |buffer| {
+                buffer.copy_from_slice(bytes);
+            });
+            if matches!(sent, Err(SendError::ArpPending | SendError::NoBuffer))
+                && held.tries < RESOLVE_TRIES
+            {
+                self.held = Some(Held { tries: held.tries + 1, ..held });
+                return Some(now + RESOLVE_EVERY);
+            }
+        }
+        Some(now)
+    }
+
+    fn report(&mut self, event: Event) {
+        match event {
+            Event::SessionUp { client, from } => {
+                let [a, b, c, d] = from.ip;
+                self.say(format_args!(
+                    "session: client {client} at {a}.{b}.{c}.{d}:{}",
+                    from.port
+                ));
+            }
+            Event::SessionDown { client } => self.say(format_args!("session: client {client} left")),
+            Event::Denied => self.say(format_args!("session: somebody was refused")),
+            Event::Accepted { task, client } => {
+                self.say(format_args!("task {}: from client {client}", task.seq));
+            }
+            Event::Started(task) => self.say(format_args!("task {}: running", task.seq)),
+            Event::Ended(task, status) => {
+                self.say(format_args!("task {}: {}", task.seq, status.name()));
+            }
+            Event::Idle => self.say(format_args!("ready")),
+        }
+    }
+
+    /// Highest clock and LED while there is a task, lowest when idle.
+    fn phase_changed(&mut self, phase: Phase) {
+        self.phase = phase;
+        let busy = !matches!(phase, Phase::Idle | Phase::Fault);
+        self.demand = if busy { Demand::Work } else { Demand::Idle };
+        self.set_clock();
+        if let Some(led) = self.led {
+            let _ = self.gpio.set_led(led, busy);
+        }
+    }
+
+    /// Does nothing if the clock is as wanted; a failure is tried again by the
+    /// health slot.
+    fn set_clock(&mut self) {
+        if let Some(cpufreq) = &mut self.cpufreq
+            && let Ok(hz) = cpufreq.set(&mut self.mailbox, &self.timer, self.demand)
+        {
+            self.tasks.facts.mhz = (hz / 1_000_000) as u16;
+        }
+    }
+
+    /// Slot console: is there more?
+    pub fn console_step(&mut self) -> bool {
+        self.console.drain(16);
+        self.console.queued() > 0
+    }
+
+    /// Slot health: takes the answer to what the run before asked, and asks.
+    pub fn health_step(&mut self) {
+        if let Some((temperature, throttled)) = self.asked.take()
+            && matches!(self.mailbox.poll(), Poll::Ready(Ok(())))
+            && let Ok(reply) = self.mailbox.response()
+        {
+            let temperature = reply.get(temperature);
+            let throttled = reply.get(throttled);
+            if let Ok(millidegrees) = temperature {
+                self.tasks.facts.temperature_mc = millidegrees as i32;
+            }
+            if let Ok(state) = throttled
+                && state.0 != self.tasks.facts.throttle
+            {
+                self.tasks.facts.throttle = state.0;
+                self.say(format_args!(
+                    "power: {}{}{}",
+                    if state.under_voltage() { "under-voltage, " } else { "" },
+                    if state.any_now() { "throttled" } else { "as it should be" },
+                    if state.since_boot().0 != 0 { "; was throttled since boot" } else { "" }
+                ));
+            }
+        }
+        self.set_clock();
+        self.asked = self
+            .mailbox
+            .send(&self.timer, |request| {
+                Ok((request.add(&Temperature)?, request.add(&GetThrottled)?))
+            })
+            .ok();
+    }
+}
+
+/// Takes datagrams for the service port to the session engine.
+struct Sink<'k> {
+    server: &'k mut Server<'static>,
+    tasks: &'k mut Tasks<Timer>,
+    port: u16,
+}
+
+impl UdpSink for Sink<'_> {
+    fn wants(&self, port: u16) -> bool {
+        port == self.port
+    }
+
+    fn datagram(&mut self, now: Micros, meta: &UdpMeta, payload: &mut [u8]) {
+        let from = Endpoint { ip: meta.src.ip().octets(), port: meta.src.port() };
+        self.server.receive(now, from, meta.broadcast, payload, self.tasks);
+    }
+}

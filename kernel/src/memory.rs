@@ -1,0 +1,141 @@
+//! The map the kernel runs on, and what of it changes for a task.
+//!
+//! The boot code's coarse map is left as soon as Rust runs: here text becomes
+//! read-only, everything else never-executed, and what nobody needs (the first
+//! page, the pages below the stacks, the VideoCore's memory, the task region)
+//! faults. Tables are edited through [`RegionMapper`]; the walker does not look
+//! into the data cache (TRM 3.2.13), so after an edit the tables are cleaned,
+//! and then the TLB is invalidated.
+
+use core::arch::asm;
+use sk_bcm2835::{cp15, map};
+use sk_drivers::mmu::{Area, Attr, DACR_CLIENTS, MapError, PAGE, RegionMapper};
+
+/// Coarse tables in the pool of `kernel.ld`.
+const L2_TABLES: usize = 32;
+
+unsafe extern "C" {
+    static mut __l1_final: [u32; 4096];
+    static mut __l2_tables: [[u32; 256]; L2_TABLES];
+    static __image_start: u8;
+    static __resolver_start: u8;
+    static __resolver_end: u8;
+    static __text_end: u8;
+    static __image_end: u8;
+    static __data_start: u8;
+    static __stacks_start: u8;
+    static __fiq_stack: u8;
+    static __fiq_stack_top: u8;
+    static __irq_stack: u8;
+    static __irq_stack_top: u8;
+    static __abt_stack: u8;
+    static __abt_stack_top: u8;
+    static __und_stack: u8;
+    static __und_stack_top: u8;
+    static __svc_stack: u8;
+    static __svc_stack_top: u8;
+}
+
+/// The address of a linker symbol.
+macro_rules! addr {
+    ($symbol:ident) => {
+        (&raw const $symbol) as u32
+    };
+}
+
+const fn page_up(at: u32) -> u32 {
+    (at + PAGE - 1) & !(PAGE - 1)
+}
+
+/// The kernel's tables.
+pub struct Memory {
+    mapper: RegionMapper<'static>,
+}
+
+impl Memory {
+    /// Builds the final map and switches to it. Called once.
+    ///
+    /// # Safety
+    /// Called once, from the one thread, on the boot map.
+    ///
+    /// # Panics
+    /// If the kernel's own areas cannot be mapped: a fault of `kernel.ld`.
+    pub unsafe fn take_over() -> Self {
+        // SAFETY: called once, so these are the only references ever made to
+        // the tables, which lie in a section nothing else is placed in.
+        let (l1, l2) = unsafe { (&mut *(&raw mut __l1_final), &mut *(&raw mut __l2_tables)) };
+        let l1_phys = l1.as_ptr() as u32;
+        let l2_phys = l2.as_ptr() as u32;
+        let mut mapper = RegionMapper::new(l1, l2, l2_phys).expect("kernel.ld aligns the pool");
+        let area = |start, end, attr| Area { start, end, attr };
+        let stack = |bottom, top| area(bottom, top, Attr::KernelData);
+        mapper
+            .map(&[
+                area(addr!(__image_start), addr!(__resolver_start), Attr::KernelText),
+                area(addr!(__resolver_start), addr!(__resolver_end), Attr::UserText),
+                area(addr!(__resolver_end), addr!(__text_end), Attr::KernelText),
+                area(addr!(__text_end), page_up(addr!(__image_end)), Attr::KernelRo),
+                area(addr!(__data_start), addr!(__stacks_start), Attr::KernelData),
+                stack(addr!(__fiq_stack), addr!(__fiq_stack_top)),
+                stack(addr!(__irq_stack), addr!(__irq_stack_top)),
+                stack(addr!(__abt_stack), addr!(__abt_stack_top)),
+                stack(addr!(__und_stack), addr!(__und_stack_top)),
+                stack(addr!(__svc_stack), addr!(__svc_stack_top)),
+                area(map::LOG_RING, map::LOG_RING + map::LOG_RING_LEN, Attr::KernelData),
+                area(map::PERIPHERALS, map::PERIPHERALS + map::PERIPHERALS_LEN, Attr::Device),
+            ])
+            .expect("kernel.ld lays the areas out apart");
+        let mut memory = Self { mapper };
+        memory.publish_tables();
+        // SAFETY: the new map holds this code, its stack, its data and the
+        // peripherals at the addresses they have now; caches hold no line of
+        // what is no longer mapped that anybody still wants.
+        unsafe {
+            asm!(
+                "mcr p15, 0, {dacr}, c3, c0, 0",
+                "mcr p15, 0, {ttb}, c2, c0, 0",
+                dacr = in(reg) DACR_CLIENTS,
+                ttb = in(reg) l1_phys,
+                options(nostack, preserves_flags)
+            );
+        }
+        memory.flush();
+        memory
+    }
+
+    /// Maps areas of the task region.
+    ///
+    /// # Errors
+    /// As [`RegionMapper::map`]; nothing is mapped then.
+    pub fn map(&mut self, areas: &[Area]) -> Result<(), MapError> {
+        self.mapper.map(areas)?;
+        self.publish_tables();
+        self.flush();
+        Ok(())
+    }
+
+    /// Removes every mapping in `start..end` of the task region.
+    ///
+    /// # Errors
+    /// As [`RegionMapper::unmap`].
+    pub fn unmap(&mut self, start: u32, end: u32) -> Result<(), MapError> {
+        self.mapper.unmap(start, end)?;
+        self.publish_tables();
+        self.flush();
+        Ok(())
+    }
+
+    fn publish_tables(&mut self) {
+        let _ = self.mapper.take_dirty();
+        // Edits are rare (a few per task): the whole cache is as good as lines.
+        cp15::clean_all();
+        cp15::dsb();
+    }
+
+    fn flush(&self) {
+        cp15::tlb_invalidate();
+        cp15::branch_flush();
+        cp15::dsb();
+        cp15::prefetch_flush();
+    }
+}

@@ -1,0 +1,69 @@
+//! A payload's turn: its registers, the way in, the reasons for coming back.
+//!
+//! There is no thread to switch to: [`Context::run`] is a call that lets the
+//! payload go on and returns when it asks for a service, when an interrupt is
+//! due, or when it faults (`vectors.S`).
+
+/// Registers of a payload between two turns. Layout known to `vectors.S`.
+#[repr(C)]
+pub struct Context {
+    /// r0 to r12, sp, lr.
+    pub r: [u32; 15],
+    /// Where it goes on.
+    pub pc: u32,
+    /// Program status: user mode, interrupts open.
+    pub cpsr: u32,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// Service call: slot in r12.
+    Service,
+    /// An interrupt is pending.
+    Interrupt,
+    /// Undefined instruction.
+    Undefined,
+    /// Instruction fetch fault or breakpoint.
+    PrefetchAbort,
+    /// Data access fault.
+    DataAbort,
+}
+
+/// User mode, interrupts open, ARM state, little endian.
+const USER: u32 = 0x10;
+
+unsafe extern "C" {
+    fn enter_task(context: *mut Context) -> u32;
+}
+
+impl Context {
+    /// A context that has nothing to run.
+    pub const fn empty() -> Self {
+        Self { r: [0; 15], pc: 0, cpsr: USER }
+    }
+
+    /// About to call `entry(r0, r1)` with stack `sp`; returns to `lr`.
+    pub fn at_entry(entry: u32, r0: u32, r1: u32, sp: u32, lr: u32) -> Self {
+        let mut r = [0; 15];
+        r[0] = r0;
+        r[1] = r1;
+        r[13] = sp;
+        r[14] = lr;
+        Self { r, pc: entry, cpsr: USER }
+    }
+
+    /// Lets the payload run until something ends its turn.
+    pub fn run(&mut self) -> Reason {
+        // SAFETY: `enter_task` follows the C calling convention and writes only
+        // this context; the payload runs in user mode behind the task map, so it
+        // can reach no memory but its own.
+        match unsafe { enter_task(self) } {
+            0 => Reason::Service,
+            1 | 5 => Reason::Interrupt,
+            2 => Reason::Undefined,
+            3 => Reason::PrefetchAbort,
+            _ => Reason::DataAbort,
+        }
+    }
+}

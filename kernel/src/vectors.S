@@ -1,0 +1,146 @@
+@ Exceptions, and the way in and out of a payload.
+@
+@ There is one kernel thread, in SVC mode with interrupts masked for ever.
+@ `enter_task` lets the payload run and *returns* when something ends its turn:
+@ a service call, an interrupt, a fault. So every vector does the same: save
+@ the payload's registers in its context and return from `enter_task` with the
+@ reason. VFP registers stay where they are: the kernel is soft-float.
+@
+@ A fault of the kernel itself is another matter: its registers go to the
+@ stack of the exception's mode and to `kernel_fault`, which never returns.
+
+    .arch armv6k
+    .fpu vfpv2
+    .arm
+    .section .text.vectors, "ax"
+    .balign 32
+    .global vectors
+vectors:
+    ldr     pc, =on_reset
+    ldr     pc, =on_undefined
+    ldr     pc, =on_svc
+    ldr     pc, =on_prefetch_abort
+    ldr     pc, =on_data_abort
+    ldr     pc, =on_reset
+    ldr     pc, =on_irq
+    ldr     pc, =on_fiq
+    .ltorg
+
+    @ Offsets in `task::Context`: r0-r14 at 0, pc at 60, cpsr at 64.
+    .set    CTX_PC, 60
+    .set    CTX_CPSR, 64
+
+@ extern "C" fn enter_task(context: *mut Context) -> u32 (reason)
+    .section .text.enter_task, "ax"
+    .global enter_task
+enter_task:
+    push    {r4-r11, lr}
+    ldr     r1, =current_context
+    str     r0, [r1]
+    ldr     r1, [r0, #CTX_CPSR]
+    ldr     lr, [r0, #CTX_PC]
+    msr     spsr_cxsf, r1
+    clrex
+    ldmia   r0, {r0-r14}^
+    nop
+    movs    pc, lr
+    .ltorg
+
+@ SVC stack: pc, cpsr of the payload; reason in \reason.
+    .macro  leave_task reason
+    ldr     lr, =current_context
+    ldr     lr, [lr]
+    stmia   lr, {r0-r14}^
+    nop
+    pop     {r1, r2}
+    str     r1, [lr, #CTX_PC]
+    str     r2, [lr, #CTX_CPSR]
+    mov     r0, #\reason
+    pop     {r4-r11, pc}
+    .endm
+
+@ Was it the payload (user or system mode)? Else a fault of the kernel.
+    .macro  from_task kind
+    push    {r0}
+    mrs     r0, spsr
+    and     r0, r0, #0x1f
+    cmp     r0, #0x10
+    cmpne   r0, #0x1f
+    pop     {r0}
+    bne     kernel_\kind
+    .endm
+
+    .section .text.exceptions, "ax"
+on_svc:
+    srsdb   sp!, #0x13
+    leave_task 0
+
+on_irq:
+    sub     lr, lr, #4
+    srsdb   sp!, #0x13
+    cps     #0x13
+    leave_task 1
+
+on_undefined:
+    from_task undefined
+    sub     lr, lr, #4
+    srsdb   sp!, #0x13
+    cps     #0x13
+    leave_task 2
+
+on_prefetch_abort:
+    from_task prefetch
+    sub     lr, lr, #4
+    srsdb   sp!, #0x13
+    cps     #0x13
+    leave_task 3
+
+on_data_abort:
+    from_task data
+    sub     lr, lr, #8
+    srsdb   sp!, #0x13
+    cps     #0x13
+    leave_task 4
+
+on_fiq:
+    sub     lr, lr, #4
+    srsdb   sp!, #0x13
+    cps     #0x13
+    leave_task 5
+    .ltorg
+
+@ Kernel faults: {r0-r12, sp of SVC, lr of SVC, pc, cpsr} on this mode's stack.
+    .macro  fault kind, adjust
+    sub     lr, lr, #\adjust
+    push    {lr}                        @ pc (cpsr is read from SPSR below)
+    sub     sp, sp, #8                  @ room for sp, lr of SVC
+    push    {r0-r12}
+    mrs     r4, spsr
+    mov     r5, sp
+    mrs     r6, cpsr
+    cps     #0x13
+    mov     r7, sp
+    mov     r8, lr
+    msr     cpsr_c, r6
+    str     r7, [r5, #52]
+    str     r8, [r5, #56]
+    mov     r0, #\kind
+    mov     r1, r5
+    mov     r2, r4
+    b       kernel_fault
+    .endm
+
+kernel_undefined:
+    fault   2, 4
+kernel_prefetch:
+    fault   3, 4
+kernel_data:
+    fault   4, 8
+on_reset:
+    fault   0, 0
+    .ltorg
+
+    .section .noinit.current_context, "aw", %nobits
+    .balign 4
+current_context:
+    .space  4

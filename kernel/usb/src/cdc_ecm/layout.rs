@@ -1,0 +1,202 @@
+//! Finding an ECM function in a configuration.
+
+use crate::descriptor::{Configuration, DeviceDescriptor, Endpoint, EndpointType, Interface, kind};
+use sk_hal::usb::Speed;
+
+/// Communications interface: class, subclass (ECM 1.2 section 4.2).
+const COMMUNICATIONS: (u8, u8) = (0x02, 0x06);
+/// Data interface class (CDC 1.2 table 6).
+const DATA_CLASS: u8 = 0x0a;
+/// bDescriptorSubtype of the union functional descriptor (CDC 1.2 table 13).
+const UNION: u8 = 0x06;
+/// bDescriptorSubtype of the Ethernet networking functional descriptor.
+const ETHERNET: u8 = 0x0f;
+
+/// The longest frame: 1500 bytes and the header.
+pub const MAX_FRAME: u16 = 1514;
+/// The shortest frame worth looking at: a header.
+pub const MIN_FRAME: u16 = 14;
+
+/// The notification endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Notification {
+    /// bEndpointAddress.
+    pub address: u8,
+    /// wMaxPacketSize.
+    pub max_packet: u16,
+    /// Interval the device asks for, in microseconds.
+    pub interval: u32,
+}
+
+/// One direction of the data interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bulk {
+    /// bEndpointAddress.
+    pub address: u8,
+    /// wMaxPacketSize.
+    pub max_packet: u16,
+}
+
+/// All the driver needs to know of an ECM function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EcmLayout {
+    /// bInterfaceNumber of the communications interface.
+    pub control_interface: u8,
+    /// bInterfaceNumber of the data interface.
+    pub data_interface: u8,
+    /// Its alternate setting that has endpoints.
+    pub alternate: u8,
+    /// iMACAddress; 0 = none given.
+    pub mac_string: u8,
+    /// wMaxSegmentSize, if that is sensible: the longest frame the device says
+    /// it takes. Not enforced (some give the IP MTU here and take whole frames);
+    /// a stack may lower its MTU to it.
+    pub max_frame: u16,
+    /// Device to host.
+    pub bulk_in: Bulk,
+    /// Host to device.
+    pub bulk_out: Bulk,
+    /// Notifications, if the device has them.
+    pub notification: Option<Notification>,
+}
+
+impl EcmLayout {
+    /// The first complete ECM function of a configuration (a [`crate::enumerate::Matcher`]).
+    #[must_use]
+    pub fn find(
+        _device: &DeviceDescriptor,
+        configuration: &Configuration<'_>,
+        speed: Speed,
+    ) -> Option<Self> {
+        configuration
+            .interfaces()
+            .filter(|interface| (interface.class, interface.subclass) == COMMUNICATIONS)
+            .find_map(|control| Self::complete(&control, configuration, speed))
+    }
+
+    fn complete(
+        control: &Interface<'_>,
+        configuration: &Configuration<'_>,
+        speed: Speed,
+    ) -> Option<Self> {
+        // Without a union descriptor the data interface is the next one, as
+        // every device that lacks it has it.
+        let mut data_interface = control.number.checked_add(1)?;
+        let mut mac_string = 0;
+        let mut max_frame = MAX_FRAME;
+        for raw in control
+            .descriptors()
+            .filter(|raw| raw.kind() == kind::CS_INTERFACE)
+        {
+            match raw.byte(2) {
+                Some(UNION) => data_interface = raw.byte(4).unwrap_or(data_interface),
+                Some(ETHERNET) => {
+                    mac_string = raw.byte(3).unwrap_or(0);
+                    // 576: RFC 791's least datagram; below, it is nonsense.
+                    if let Some(segment @ 576..MAX_FRAME) = raw.word(8) {
+                        max_frame = segment;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let notification = control.endpoints().find_map(|e| notification(&e, speed));
+        configuration
+            .interfaces()
+            .filter(|i| i.number == data_interface && i.class == DATA_CLASS)
+            .find_map(|data| {
+                let bulk_in = data.endpoints().find_map(|e| bulk(&e, true, speed))?;
+                let bulk_out = data.endpoints().find_map(|e| bulk(&e, false, speed))?;
+                Some(Self {
+                    control_interface: control.number,
+                    data_interface,
+                    alternate: data.alternate,
+                    mac_string,
+                    max_frame,
+                    bulk_in,
+                    bulk_out,
+                    notification,
+                })
+            })
+    }
+}
+
+/// A usable bulk endpoint: USB 2.0 section 5.8.3 allows 8, 16, 32 and 64 at
+/// full speed, 512 at high speed, none at low speed. Smaller powers of two at
+/// high speed are met in the field and do no harm.
+fn bulk(endpoint: &Endpoint, wants_in: bool, speed: Speed) -> Option<Bulk> {
+    let most = match speed {
+        Speed::High => 512,
+        Speed::Full => 64,
+        Speed::Low => 0,
+    };
+    let size = endpoint.max_packet;
+    (endpoint.transfer == EndpointType::Bulk
+        && endpoint.is_in() == wants_in
+        && endpoint.number() != 0
+        && size.is_power_of_two()
+        && (8..=most).contains(&size))
+    .then_some(Bulk {
+        address: endpoint.address,
+        max_packet: size,
+    })
+}
+
+/// A usable interrupt IN endpoint (USB 2.0 section 5.7.3; bInterval by table 9-13).
+fn notification(endpoint: &Endpoint, speed: Speed) -> Option<Notification> {
+    let most = if speed == Speed::High { 1024 } else { 64 };
+    if endpoint.transfer != EndpointType::Interrupt
+        || !endpoint.is_in()
+        || endpoint.number() == 0
+        || !(1..=most).contains(&endpoint.max_packet)
+    {
+        return None;
+    }
+    let interval = match speed {
+        Speed::High => 125 << (endpoint.interval.clamp(1, 16) - 1),
+        _ => u32::from(endpoint.interval.max(1)) * 1000,
+    };
+    Some(Notification {
+        address: endpoint.address,
+        max_packet: endpoint.max_packet,
+        interval,
+    })
+}
+
+/// Why a station address is not usable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MacError {
+    /// Not a string descriptor of at least twelve characters.
+    Length,
+    /// A character that is not a hexadecimal digit.
+    Digit,
+    /// All zero, or a group address.
+    NotUnicast,
+}
+
+/// Reads the string behind iMACAddress: twelve hexadecimal digits in UTF-16LE
+/// (ECM 1.2 section 5.4).
+///
+/// # Errors
+/// See [`MacError`].
+pub fn parse_mac_string(descriptor: &[u8]) -> Result<[u8; 6], MacError> {
+    let [length, kind::STRING, text @ ..] = descriptor else {
+        return Err(MacError::Length);
+    };
+    let text = text
+        .get(..24)
+        .filter(|_| *length >= 26)
+        .ok_or(MacError::Length)?;
+    let mut mac = [0_u8; 6];
+    for (octet, pair) in mac.iter_mut().zip(text.chunks_exact(4)) {
+        let [high, 0, low, 0] = *pair else {
+            return Err(MacError::Digit);
+        };
+        let digit = |c: u8| char::from(c).to_digit(16).ok_or(MacError::Digit);
+        *octet = u8::try_from(digit(high)? * 16 + digit(low)?).map_err(|_| MacError::Digit)?;
+    }
+    if mac == [0; 6] || mac[0] & 1 != 0 {
+        return Err(MacError::NotUnicast);
+    }
+    Ok(mac)
+}

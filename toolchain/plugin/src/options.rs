@@ -1,0 +1,88 @@
+//! The plugin's options, `key=value` each.
+
+use std::path::PathBuf;
+
+/// What the user asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// The file to write.
+    pub(crate) out: PathBuf,
+    /// Ranges to be counted on their own.
+    pub(crate) ranges: Vec<Range>,
+}
+
+/// Addresses `start..end` under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) name: String,
+}
+
+impl Options {
+    /// Reads the options; the error is a sentence for the user.
+    pub(crate) fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, String> {
+        let mut options = Self::default();
+        for word in words {
+            match word.split_once('=') {
+                Some(("out", path)) if !path.is_empty() => options.out = path.into(),
+                Some(("range", text)) => {
+                    let range = parse_range(text).ok_or_else(|| {
+                        format!("range={text}: expected range=START-END:NAME, in hexadecimal")
+                    })?;
+                    options.ranges.push(range);
+                }
+                _ => return Err(format!("unknown option {word}; known: out=, range=")),
+            }
+        }
+        if options.out.as_os_str().is_empty() {
+            return Err("out=FILE is missing".to_owned());
+        }
+        Ok(options)
+    }
+}
+
+fn parse_range(text: &str) -> Option<Range> {
+    let (bounds, name) = text.split_once(':')?;
+    let (start, end) = bounds.split_once('-')?;
+    let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
+    let (start, end) = (number(start)?, number(end)?);
+    let printable = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=');
+    (printable && start < end).then(|| Range {
+        start,
+        end,
+        name: name.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_qemu_hands_over() {
+        let words = ["out=/tmp/x", "range=8000-0x9000:kernel"];
+        let options = Options::parse(words.into_iter()).unwrap();
+        assert_eq!(options.out, PathBuf::from("/tmp/x"));
+        let [range] = &options.ranges[..] else {
+            panic!("{options:?}")
+        };
+        assert_eq!((range.start, range.end), (0x8000, 0x9000));
+        assert_eq!(range.name, "kernel");
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for words in [
+            &[][..],
+            &["out="],
+            &["out=x", "range=9-8:a"],
+            &["out=x", "range=8-9:"],
+            &["out=x", "range=8-9:a b"],
+            &["out=x", "range=q-9:a"],
+            &["out=x", "speed=on"],
+        ] {
+            Options::parse(words.iter().copied()).unwrap_err();
+        }
+    }
+}

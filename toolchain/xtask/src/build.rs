@@ -1,0 +1,190 @@
+//! `cargo xtask build`: the kernel.
+//!
+//! The kernel is built for a target file of our own (`linker/`), so `core` and
+//! `alloc` are built with it, and that takes flags which the pinned stable
+//! compiler accepts only with `RUSTC_BOOTSTRAP=1`.
+//!
+//! The same sources give the same bytes wherever the repository lies: every
+//! path the compiler might store is mapped to a fixed one, and the linker
+//! script is named relative to the root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::image;
+use crate::repo::{self, Repo, output};
+
+/// The package, the profile and the target file of the kernel.
+const PACKAGE: &str = "serverkernel";
+const PROFILE: &str = "firmware";
+const TARGET: &str = "armv6-none-sk";
+
+/// Options of `cargo xtask build`.
+#[derive(clap::Args, Clone, Default)]
+pub(crate) struct Options {
+    /// Features of the kernel package, comma separated
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+    /// Show the commands cargo runs
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+/// What `reference.json` says of an image: `sk` compares it with what a board
+/// attests.
+#[derive(Serialize)]
+struct Reference {
+    /// SHA-256 of `kernel.img`, as `sha256sum` prints it.
+    sha256: String,
+    /// Bytes in `kernel.img`.
+    size: usize,
+    /// Version of the kernel package.
+    version: String,
+    /// Commit it was built from, `-dirty` when files differed from it.
+    git: String,
+}
+
+/// Builds kernel.elf, kernel.img and reference.json.
+pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
+    check_rust_src(repo)?;
+    let script = repo.root.join("linker/kernel.ld");
+    ensure!(script.is_file(), "{} is missing", script.display());
+    let git = describe(repo);
+    let mut cargo = firmware(repo, "build")?;
+    cargo.env("SK_GIT", &git);
+    if !options.features.is_empty() {
+        cargo.arg("--features").arg(options.features.join(","));
+    }
+    if options.verbose {
+        cargo.arg("--verbose");
+    }
+    let built = repo.target.join(TARGET).join(PROFILE).join(PACKAGE);
+    relink_after(&script, &built);
+    repo::run(&mut cargo)?;
+    let elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let image = image::flatten(&elf).with_context(|| format!("{}", built.display()))?;
+    let reference = Reference {
+        sha256: hex(&Sha256::digest(&image)),
+        size: image.len(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git,
+    };
+    fs::create_dir_all(repo.artefacts())?;
+    write(repo.kernel_elf(), &elf)?;
+    write(repo.kernel_img(), &image)?;
+    let mut json = serde_json::to_vec_pretty(&reference)?;
+    json.push(b'\n');
+    write(repo.artefacts().join("reference.json"), &json)?;
+    println!(
+        "{}: {} bytes, sha256 {}",
+        repo.kernel_img().display(),
+        reference.size,
+        reference.sha256
+    );
+    Ok(())
+}
+
+/// Cargo does not know that the linker script went into the program: if the
+/// script is the newer one, the program is removed, so that cargo makes it
+/// again.
+fn relink_after(script: &Path, built: &Path) {
+    let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    if changed(script) <= changed(built) {
+        return;
+    }
+    let Some(dir) = built.parent() else { return };
+    let files = fs::read_dir(dir.join("deps"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for file in files {
+        if file
+            .file_name()
+            .to_string_lossy()
+            .starts_with(&format!("{PACKAGE}-"))
+        {
+            let _ = fs::remove_file(file.path());
+        }
+    }
+}
+
+/// Clippy on the kernel, whose glue builds for no other target.
+pub(crate) fn clippy(repo: &Repo) -> Result<()> {
+    check_rust_src(repo)?;
+    let mut cargo = firmware(repo, "clippy")?;
+    repo::run(cargo.args(["--", "--deny", "warnings"]))
+}
+
+/// `cargo VERB` for the kernel.
+fn firmware(repo: &Repo, verb: &str) -> Result<Command> {
+    let mut cargo = repo.cargo();
+    cargo
+        .args([verb, "--package", PACKAGE, "--profile", PROFILE])
+        .arg("--target")
+        .arg(format!("linker/{TARGET}.json"))
+        .args(["-Zjson-target-spec", "-Zbuild-std=core,alloc"])
+        .arg("-Zbuild-std-features=compiler-builtins-mem")
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags(repo)?.join("\x1f"))
+        .env_remove("RUSTFLAGS");
+    Ok(cargo)
+}
+
+/// Flags for every crate of the firmware, `core` included.
+fn rustflags(repo: &Repo) -> Result<Vec<String>> {
+    let sysroot = output(repo.command("rustc").args(["--print", "sysroot"]))?;
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .context("neither CARGO_HOME nor HOME is set")?;
+    let mut flags = vec![
+        "-Clink-arg=-Tlinker/kernel.ld".to_owned(),
+        "-Clink-arg=--build-id=sha1".to_owned(),
+    ];
+    for (from, to) in [
+        (cargo_home.join("registry/src"), "/registry"),
+        (PathBuf::from(sysroot).join("lib/rustlib/src/rust"), "/rust"),
+        (repo.root.clone(), "/serverkernel"),
+    ] {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    }
+    Ok(flags)
+}
+
+/// `-Zbuild-std` without the sources of `core` fails with a message that does
+/// not say what to do.
+fn check_rust_src(repo: &Repo) -> Result<()> {
+    let sysroot = output(repo.command("rustc").args(["--print", "sysroot"]))?;
+    let core = PathBuf::from(sysroot).join("lib/rustlib/src/rust/library/core");
+    if !core.is_dir() {
+        bail!("the component rust-src is missing; run `cargo xtask setup`");
+    }
+    Ok(())
+}
+
+/// The commit, or `unknown` outside a git checkout.
+fn describe(repo: &Repo) -> String {
+    let mut git = repo.command("git");
+    git.args([
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+        "--exclude=*",
+    ]);
+    output(&mut git).unwrap_or_else(|_| "unknown".to_owned())
+}
+
+fn write(path: PathBuf, bytes: &[u8]) -> Result<()> {
+    fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

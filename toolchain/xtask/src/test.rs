@@ -1,0 +1,91 @@
+//! `cargo xtask test`: everything that must hold before a change goes in.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::repo::{Repo, run};
+use crate::{build, payloads, setup, sizes};
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args, Clone, Default)]
+pub(crate) struct Options {
+    /// Only these steps, in the order of the whole: setup, fmt, clippy, unit,
+    /// build, firmware-clippy, sizes, payloads, e2e
+    steps: Vec<String>,
+}
+
+/// A step's name and what it does.
+type Step = (&'static str, fn(&Repo) -> Result<()>);
+
+const STEPS: [Step; 9] = [
+    ("setup", setup::run_setup),
+    ("fmt", fmt),
+    ("clippy", clippy),
+    ("unit", unit),
+    ("build", |repo| build::run(repo, &build::Options::default())),
+    ("firmware-clippy", build::clippy),
+    ("sizes", |repo| sizes::run(repo, &sizes::Options::default())),
+    ("payloads", payloads::run_all),
+    ("e2e", e2e),
+];
+
+/// Runs the steps until one fails, and says how long each took.
+pub(crate) fn run_steps(repo: &Repo, options: &Options) -> Result<()> {
+    for asked in &options.steps {
+        if !STEPS.iter().any(|(name, _)| name == asked) {
+            bail!("no step named {asked}");
+        }
+    }
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    for (name, step) in STEPS {
+        if !options.steps.is_empty() && !options.steps.iter().any(|asked| asked == name) {
+            continue;
+        }
+        println!("== {name}");
+        let began = Instant::now();
+        let result = step(repo);
+        times.push((name, began.elapsed()));
+        if result.is_err() {
+            report(&times);
+        }
+        result.with_context(|| format!("step {name}"))?;
+    }
+    report(&times);
+    println!("all passed");
+    Ok(())
+}
+
+fn report(times: &[(&str, Duration)]) {
+    println!("==");
+    for (name, time) in times {
+        println!("{name:16} {:7.1} s", time.as_secs_f32());
+    }
+}
+
+fn fmt(repo: &Repo) -> Result<()> {
+    run(repo.cargo().args(["fmt", "--all", "--check"]))
+}
+
+/// All packages that build for the host.
+fn clippy(repo: &Repo) -> Result<()> {
+    let arguments = ["clippy", "--all-targets", "--", "--deny", "warnings"];
+    run(repo.cargo().args(arguments))?;
+    let arguments = ["clippy", "--package", "e2e", "--all-targets"];
+    run(repo
+        .cargo()
+        .args(arguments)
+        .args(["--", "--deny", "warnings"]))
+}
+
+fn unit(repo: &Repo) -> Result<()> {
+    run(repo.cargo().arg("test"))
+}
+
+/// Boards in QEMU that boot the kernel as it was built.
+fn e2e(repo: &Repo) -> Result<()> {
+    run(repo
+        .cargo()
+        .args(["test", "--package", "e2e"])
+        .env("SK_ARTEFACTS", repo.artefacts()))
+}
