@@ -215,6 +215,9 @@ fn trees_whose_values_lie() {
     // Length of the initrd start, then of the memory's reg.
     assert!(matches!(bad(ZERO, start - 8, 3), BootError::BadProperty { .. }));
     assert!(matches!(bad(ZERO, start - 8, u32::MAX), BootError::BadStructure { .. }));
+    // A length that reaches out of the structure but not out of the tree.
+    let line = find(ZERO, &[u32::from_be_bytes(*b"cohe")]);
+    assert!(matches!(bad(ZERO, line - 8, 0x180), BootError::BadStructure { .. }));
     let reg = find(ZERO, &[0, 0x1C00_0000]);
     assert!(matches!(bad(ZERO, reg - 8, 7), BootError::BadProperty { .. }));
     assert!(matches!(bad(ZERO, reg - 8, 0), BootError::BadProperty { .. }));

@@ -4,9 +4,8 @@ use crate::systimer::SimClock;
 use sk_hal::{Bus32, Micros};
 use std::cell::RefCell;
 
-/// 150 cycles of a 250 MHz core are 0.6 us; two ticks of the clock are more
-/// than one microsecond for certain.
-const SETTLE: Micros = 2;
+/// 150 cycles of the core clock, even of one as slow as 30 MHz.
+const SETTLE: Micros = 5;
 
 /// Pins no driver may touch: LAN reset and clock, USB current limit, SD card.
 const FORBIDDEN: [u8; 10] = [6, 31, 38, 44, 48, 49, 50, 51, 52, 53];

@@ -2,14 +2,20 @@
 //! of every datagram.
 //!
 //! One's complement addition does not care about byte order (RFC 1071 section
-//! 2 (B)) nor about word size, so [`sum`] adds whole machine words as they lie
-//! in memory and swaps once at the end. Everything else in this crate goes
-//! through [`sum`]: a version in assembly replaces this one function.
+//! 2 (B)) nor about word size, so [`native`] adds whole machine words as they
+//! lie in memory. All payload goes through it: a version in assembly replaces
+//! this one function.
 
 /// One's complement sum of `data` as big-endian 16-bit words, an odd last byte
 /// padded with zero; folded to 16 bits, not inverted.
 #[must_use]
 pub fn sum(data: &[u8]) -> u16 {
+    u16::from_be(native(data))
+}
+
+/// The same in the byte order of the machine: as the words lie in memory.
+#[must_use]
+pub fn native(data: &[u8]) -> u16 {
     // A 64-bit sum of 32-bit words cannot overflow below 16 GiB of data.
     let mut total = 0u64;
     let (blocks, rest) = data.as_chunks::<32>();
@@ -30,10 +36,10 @@ pub fn sum(data: &[u8]) -> u16 {
         }
         total += u64::from(u32::from_ne_bytes(last));
     }
-    u16::from_be(fold(total))
+    fold(total)
 }
 
-/// Adds the carries back in until 16 bits are left.
+/// Adds the carries back in until 16 bits are left; in any byte order.
 #[must_use]
 #[inline(always)]
 pub const fn fold(total: u64) -> u16 {

@@ -15,15 +15,16 @@ use smoltcp::wire::{
 
 use crate::address::{is_host, is_multicast};
 use crate::arp::Learned;
-use crate::checksum::{fold, sum};
+use crate::checksum::sum;
 use crate::counters::count;
-use crate::flow::{HEADER_LEN, be16, be32};
+use crate::flow::{HEADER_LEN, Head};
 use crate::net::Net;
 use crate::upkeep::DhcpMessage;
 use crate::{DHCP_CLIENT_PORT, UdpMeta, UdpSink};
 
 const ETHERNET_LEN: usize = 14;
 const IP_LEN: usize = 20;
+const UDP_LEN: usize = 8;
 /// UDP port of a DHCP server.
 const DHCP_SERVER_PORT: u16 = 67;
 const ICMP_ECHO: [u8; 2] = [8, 0];
@@ -88,40 +89,26 @@ impl Net<'_> {
         let Some((head, body)) = frame.split_first_chunk_mut::<HEADER_LEN>() else {
             return false;
         };
-        let Some(flow) = self.flows.find(be32(head, 26), be32(head, 34), now) else {
-            return false;
-        };
-        // Between the same two adapters and addresses as what we send, the
-        // other way round; IPv4 without options; no fragment (DF may be set);
-        // UDP.
-        let ours = flow.header.bytes();
-        let same = (be32(head, 0) ^ be32(ours, 6))
-            | (be32(head, 6) ^ be32(ours, 0))
-            | u32::from(be16(head, 4) ^ be16(ours, 10))
-            | u32::from(be16(head, 10) ^ be16(ours, 4))
-            | (be32(head, 30) ^ be32(ours, 26))
-            | ((be32(head, 12) & 0xFFFF_FF00) ^ 0x0800_4500)
-            | ((be32(head, 20) & 0xBFFF_00FF) ^ 0x0000_0011);
-        if same != 0 {
+        let head = Head::read(head);
+        if !self.flows.expects(&head, now)
+            || head.total_len() != head.udp_len() + IP_LEN
+            || !sink.wants(head.destination_port())
+        {
             return false;
         }
-        let udp_len = usize::from(be16(head, 38));
-        if usize::from(be16(head, 16)) != udp_len + IP_LEN || !sink.wants(be16(head, 36)) {
-            return false;
-        }
-        let Some(payload) = udp_len
-            .checked_sub(HEADER_LEN - ETHERNET_LEN - IP_LEN)
+        let Some(payload) = head
+            .udp_len()
+            .checked_sub(UDP_LEN)
             .and_then(|len| body.get_mut(..len))
         else {
             return false;
         };
-        if !ip_checksum_ok(head) || !udp_checksum_ok(head, payload) {
+        if !head.ip_checksum_ok() || !head.udp_checksum_ok(payload) {
             return false;
         }
-        let meta = meta(head, false);
         count(&mut self.counters.flow_in);
         count(&mut self.counters.udp_in);
-        sink.datagram(now, &meta, payload);
+        sink.datagram(now, &meta(&head, false), payload);
         true
     }
 
@@ -331,66 +318,36 @@ impl Net<'_> {
         else {
             drop_as!(udp_length)
         };
+        let head = Head::read(head);
         // Neither longer than the packet (P5) nor shorter: nothing hides
         // behind a datagram.
-        if usize::from(be16(head, 38)) != total - ETHERNET_LEN - IP_LEN {
+        if head.udp_len() != total - ETHERNET_LEN - IP_LEN {
             drop_as!(udp_length)
         }
-        let (source_port, port) = (be16(head, 34), be16(head, 36));
-        if source_port == 0 || port == 0 {
+        if head.source_port() == 0 || head.destination_port() == 0 {
             drop_as!(udp_port_zero)
         }
-        if !sink.wants(port) {
+        if !sink.wants(head.destination_port()) {
             drop_as!(udp_no_listener)
         }
-        if !udp_checksum_ok(head, payload) {
+        if !head.udp_checksum_ok(payload) {
             drop_as!(udp_checksum)
         }
-        self.arp.confirm(be32(head, 26), &from, now);
+        self.arp.confirm(u32::from_be(head.source), &from, now);
         count(&mut self.counters.udp_in);
-        let meta = meta(head, broadcast);
-        sink.datagram(now, &meta, payload);
+        sink.datagram(now, &meta(&head, broadcast), payload);
         Ok(Verdict::Done)
     }
 }
 
 #[inline(always)]
-fn meta(head: &[u8; HEADER_LEN], broadcast: bool) -> UdpMeta {
+fn meta(head: &Head, broadcast: bool) -> UdpMeta {
+    let address = |word: u32| Ipv4Addr::from(word.to_ne_bytes());
     UdpMeta {
-        src: SocketAddrV4::new(Ipv4Addr::from(be32(head, 26)), be16(head, 34)),
-        dst: SocketAddrV4::new(Ipv4Addr::from(be32(head, 30)), be16(head, 36)),
+        src: SocketAddrV4::new(address(head.source), head.source_port()),
+        dst: SocketAddrV4::new(address(head.destination), head.destination_port()),
         broadcast,
     }
-}
-
-/// RFC 791 section 3.1; the header has no options.
-#[inline(always)]
-fn ip_checksum_ok(head: &[u8; HEADER_LEN]) -> bool {
-    let total = u64::from(be32(head, 14))
-        + u64::from(be32(head, 18))
-        + u64::from(be32(head, 22))
-        + u64::from(be32(head, 26))
-        + u64::from(be32(head, 30));
-    fold(total) == 0xFFFF
-}
-
-/// RFC 768: over the pseudo header, the header and the data; a field of zero
-/// means that the sender computed none.
-#[inline(always)]
-fn udp_checksum_ok(head: &[u8; HEADER_LEN], payload: &[u8]) -> bool {
-    let field = be16(head, 40);
-    if field == 0 {
-        return true;
-    }
-    // The length counts twice: in the pseudo header and in the header.
-    let total = u64::from(be32(head, 26))
-        + u64::from(be32(head, 30))
-        + 17
-        + u64::from(be32(head, 34))
-        + 2 * u64::from(be16(head, 38))
-        + u64::from(field)
-        + u64::from(sum(payload));
-    fold(total) == 0xFFFF
 }
 
 /// What a DHCP message for `mac` says, as far as events tell of it.

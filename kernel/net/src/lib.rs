@@ -16,7 +16,7 @@
 //!
 //! smoltcp never sees the wire. A frame it should handle is checked by us
 //! first (addresses, header checksum, no fragment, rate), copied into a slot,
-//! and its answer is taken from another slot ([`stack`]). It never sees ARP
+//! and its answer is taken from another slot (`stack`). It never sees ARP
 //! either: when our table learns a neighbour, or an echo request is about to
 //! be answered, it is told by an ARP reply made up on the spot; when it asks
 //! for a neighbour itself (to renew a lease), the request goes out and is

@@ -222,11 +222,12 @@ impl<'a> Net<'a> {
         if len > MAX_PAYLOAD {
             return Err(SendError::TooLong);
         }
-        let key = ports(dst.port(), src_port);
-        let sent = match self.flows.find((*dst.ip()).into(), key, now) {
-            Some(flow) => {
+        let remote = u32::from_ne_bytes(dst.ip().octets());
+        let answer = ports(dst.port(), src_port);
+        let sent = match self.flows.header(remote, answer, now) {
+            Some(header) => {
                 count(&mut self.counters.flow_out);
-                flow.header.send(now, device, len, fill)
+                header.send(now, device, len, fill)
             }
             None => {
                 let header = self.resolve(now, device, src_port, dst)?;
@@ -292,8 +293,7 @@ impl<'a> Net<'a> {
             .neighbour(now, device, hop)
             .ok_or(SendError::ArpPending)?;
         let header = Header::new(&route);
-        let key = ports(dst.port(), source_port);
-        self.flows.insert(destination, key, header.clone(), now);
+        self.flows.insert(header, now);
         Ok(header)
     }
 

@@ -343,7 +343,39 @@ fn a_group_is_heard_after_joining() {
     assert!(board.sink.got[0].0.broadcast);
 }
 
+#[test]
+fn a_membership_query_is_answered_though_smoltcp_names_no_time() {
+    let group = Ipv4Addr::new(224, 0, 0, 251);
+    let mut board = Board::fixed();
+    assert!(board.net.join(group, board.now));
+    board.poll();
+    board.device.drain();
+    assert_eq!(board.net.next_deadline(), None);
+    // General query, 10 s to answer (RFC 2236 section 2).
+    let query = lan::ipv4(
+        ([1, 0, 0x5E, 0, 0, 1], peer().mac),
+        PEER_IP,
+        Ipv4Addr::new(224, 0, 0, 1),
+        smoltcp::wire::IpProtocol::Igmp,
+        1,
+        &[0x11, 100, 0xEE, 0x9B, 0, 0, 0, 0],
+    );
+    board.device.push(query);
+    let mut network = lan::Lan::new(vec![peer()]);
+    let until = board.now + 60 * SECOND;
+    let polls = board.polls;
+    board.run(&mut network, until);
+    assert_eq!(network.sent.len(), 1);
+    let (at, report) = &network.sent[0];
+    assert!(until - at >= 50 * SECOND, "within 10 s");
+    assert_eq!(report[34], 0x16, "IGMPv2 report");
+    assert!(board.polls - polls < 400);
+    assert_eq!(board.net.next_deadline(), None);
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
     /// The template, the long way and smoltcp agree on every datagram.
     #[test]
     fn flow_and_long_way_send_the_same_bytes(

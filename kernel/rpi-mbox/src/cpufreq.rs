@@ -5,11 +5,12 @@
 //! asked for once; every change is read back, because firmware that is short
 //! of volts or too hot grants less than it was asked for.
 
-use crate::message::TagError;
+use crate::message::{MessageError, Request, Response, Slot, Tag, TagError};
 use crate::tags::{
     ClockId, ClockRate, GetThrottled, MaxClockRate, MinClockRate, SetClockRate, Throttled,
 };
 use crate::transport::{Error, Mailbox};
+use core::task::Poll;
 use sk_hal::{Bus32, CacheOps, Clock};
 
 /// What the ARM is needed for.
@@ -22,7 +23,7 @@ pub enum Demand {
 }
 
 /// The ARM clock's limits and state, in Hz.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CpuFreq {
     /// Lowest rate.
     pub min: u32,
@@ -31,6 +32,7 @@ pub struct CpuFreq {
     /// Rate at the last read-back.
     pub now: u32,
     demand: Option<Demand>,
+    asked: Option<(Demand, Slot<SetClockRate>, Slot<ClockRate>)>,
 }
 
 impl CpuFreq {
@@ -51,13 +53,14 @@ impl CpuFreq {
         })?;
         let (min, max, now) = (reply.get(slots.0)?, reply.get(slots.1)?, reply.get(slots.2)?);
         if min == 0 || min > max {
-            return Err(TagError::Refused { id: 0x0003_0007 }.into());
+            return Err(TagError::Refused { id: MinClockRate::ID }.into());
         }
-        Ok(Self { min, max, now, demand: None })
+        Ok(Self { min, max, now, demand: None, asked: None })
     }
 
-    /// Sets the rate for `demand`, unless that is what was set last, and reads
-    /// it back. Returns the rate now, in Hz.
+    /// Sets the rate for `demand`, unless that is what was set last, reads it
+    /// back, and waits for that: at most [`crate::TIMEOUT`], as a rule some
+    /// milliseconds. Returns the rate now, in Hz.
     ///
     /// # Errors
     /// As [`Mailbox::call`]; the next call then tries again.
@@ -71,30 +74,83 @@ impl CpuFreq {
             return Ok(self.now);
         }
         self.demand = None;
-        let hz = match demand {
-            Demand::Idle => self.min,
-            Demand::Work => self.max,
+        let hz = self.rate(demand);
+        let ((set, read), reply) = mailbox.call(clock, |request| ask(request, hz))?;
+        self.take(demand, reply, set, read)
+    }
+
+    /// As [`CpuFreq::set`] without waiting: sends the request, and
+    /// [`CpuFreq::poll`] finishes it. `false` = nothing to change. Using the
+    /// mailbox for anything else meanwhile gives the answer up.
+    ///
+    /// # Errors
+    /// As [`Mailbox::send`].
+    pub fn begin<B: Bus32, C: CacheOps>(
+        &mut self,
+        mailbox: &mut Mailbox<B, C>,
+        clock: &(impl Clock + ?Sized),
+        demand: Demand,
+    ) -> Result<bool, Error> {
+        if self.demand == Some(demand) && self.asked.is_none() {
+            return Ok(false);
+        }
+        let hz = self.rate(demand);
+        let (set, read) = mailbox.send(clock, |request| ask(request, hz))?;
+        self.demand = None;
+        self.asked = Some((demand, set, read));
+        Ok(true)
+    }
+
+    /// The rate, once what was begun is done.
+    pub fn poll<B: Bus32, C: CacheOps>(
+        &mut self,
+        mailbox: &mut Mailbox<B, C>,
+    ) -> Poll<Result<u32, Error>> {
+        let Some((demand, set, read)) = self.asked else { return Poll::Ready(Err(Error::Idle)) };
+        let done = match mailbox.poll() {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(done) => done,
         };
-        let (slots, reply) = mailbox.call(clock, |request| {
-            let set = SetClockRate { clock: ClockId::Arm, hz, skip_turbo: false };
-            Ok((request.add(&set)?, request.add(&ClockRate(ClockId::Arm))?))
-        })?;
-        reply.get(slots.0)?;
-        self.now = reply.get(slots.1)?;
+        self.asked = None;
+        let reply = done.and_then(|()| mailbox.response());
+        Poll::Ready(reply.and_then(|reply| self.take(demand, reply, set, read)))
+    }
+
+    fn take(
+        &mut self,
+        demand: Demand,
+        reply: Response<'_>,
+        set: Slot<SetClockRate>,
+        read: Slot<ClockRate>,
+    ) -> Result<u32, Error> {
+        reply.get(set)?;
+        self.now = reply.get(read)?;
         self.demand = Some(demand);
         Ok(self.now)
+    }
+
+    const fn rate(&self, demand: Demand) -> u32 {
+        match demand {
+            Demand::Idle => self.min,
+            Demand::Work => self.max,
+        }
     }
 
     /// Is the last rate read back what was asked for, within 1 %?
     #[must_use]
     pub const fn granted(&self) -> bool {
-        let wanted = match self.demand {
-            Some(Demand::Idle) => self.min,
-            Some(Demand::Work) => self.max,
-            None => return false,
-        };
+        let Some(demand) = self.demand else { return false };
+        let wanted = self.rate(demand);
         self.now.abs_diff(wanted) <= wanted / 100
     }
+}
+
+fn ask(
+    request: &mut Request<'_>,
+    hz: u32,
+) -> Result<(Slot<SetClockRate>, Slot<ClockRate>), MessageError> {
+    let set = SetClockRate { clock: ClockId::Arm, hz, skip_turbo: false };
+    Ok((request.add(&set)?, request.add(&ClockRate(ClockId::Arm))?))
 }
 
 /// Under-voltage and throttling; `None` when this firmware cannot tell.

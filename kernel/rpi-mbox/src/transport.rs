@@ -38,8 +38,11 @@ const MAX_STALE: usize = 64;
 /// Longest wait for an answer. The first power or clock call may take tens of
 /// milliseconds.
 pub const TIMEOUT: Micros = 1_000_000;
-/// Longest wait for room to ask.
-const ROOM_TIMEOUT: Micros = 100_000;
+/// Longest wait for room to ask. With one message at a time the mailbox is
+/// never full while the firmware lives.
+const ROOM_TIMEOUT: Micros = 1_000;
+/// Longest wait of a blocking call for an earlier message to come back.
+const EARLIER_TIMEOUT: Micros = 100_000;
 /// Looks per microsecond of waiting before the clock counts as stopped.
 const LOOKS: Micros = 16;
 
@@ -122,6 +125,11 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
         clock: &(impl Clock + ?Sized),
         build: impl FnOnce(&mut Request<'_>) -> Result<S, MessageError>,
     ) -> Result<(S, Response<'_>), Error> {
+        // A message somebody sent and has not polled for yet: its answer is
+        // given up, its buffer needed.
+        wait(clock, EARLIER_TIMEOUT, || {
+            self.collect().is_err() || matches!(self.buffer, Buffer::Ours(_))
+        });
         let slots = self.send(clock, build)?;
         let mut failed = None;
         let done = wait(clock, TIMEOUT, || match self.poll() {
@@ -138,8 +146,9 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
         }
     }
 
-    /// Sends a message without waiting for its answer (only, for a moment, for
-    /// room in the mailbox). Then call [`Mailbox::poll`].
+    /// Sends a message and does not wait for its answer (at most 1 ms for room
+    /// in a mailbox that is full). Then call [`Mailbox::poll`]; sending anything
+    /// else before gives the answer up.
     ///
     /// # Errors
     /// [`Error::StillWaiting`], [`Error::Full`], [`Error::Flooded`], and those

@@ -207,3 +207,30 @@ fn a_failed_change_is_tried_again() {
     b.model.fault.set(Fault::None);
     assert_eq!(f.set(&mut m, &b.clock, Demand::Work), Ok(1_000_000_000));
 }
+
+#[test]
+fn the_arm_clock_changes_without_waiting() {
+    let b = Bench::new();
+    let mut m = b.mailbox();
+    let mut f = CpuFreq::new(&mut m, &b.clock).unwrap();
+    b.clock.set_step(0);
+    assert_eq!(f.poll(&mut m), Poll::Ready(Err(Error::Idle)));
+    assert_eq!(f.begin(&mut m, &b.clock, Demand::Work), Ok(true));
+    assert_eq!(f.poll(&mut m), Poll::Pending);
+    assert_eq!(f.begin(&mut m, &b.clock, Demand::Idle), Err(Error::StillWaiting));
+    b.clock.advance(60);
+    assert_eq!(f.poll(&mut m), Poll::Ready(Ok(1_000_000_000)));
+    assert_eq!(f.begin(&mut m, &b.clock, Demand::Work), Ok(false));
+    assert!(f.granted());
+}
+
+#[test]
+fn a_call_gives_up_an_answer_nobody_polled_for() {
+    let b = Bench::new();
+    let mut m = b.mailbox();
+    let slot = m.send(&b.clock, |r| r.add(&Temperature)).unwrap();
+    assert_eq!(m.get(&b.clock, &BoardRevision), Ok(0x0090_0092));
+    // The receipt of the message given up opens nothing in the new one.
+    let stale = m.response().unwrap().get(slot);
+    assert_eq!(stale, Err(TagError::Overwritten { id: 0x0003_0006 }));
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::command::{MAC, arguments, free_port};
+use crate::command::{MAC, arguments, forget, free_port};
 use crate::keeper::{Keeper, describe};
 use crate::lan::{Lan, Traffic};
 use crate::registry::{self, Entry, Registration};
@@ -107,6 +107,7 @@ impl Board {
             console.follow(stdout, &config.serial)?;
         }
         let mut qmp = connect(&mut keeper, &dir.path().join("qmp"))?;
+        forget(dir.path());
         let registration = match address {
             Some(address) => Some(registry::register(&Entry {
                 name: config.name.clone(),

@@ -120,6 +120,14 @@ fn memory(config: &BoardConfig) -> Result<Vec<(&'static str, u32, Vec<u8>)>> {
     Ok(pieces)
 }
 
+/// Removes the files again. QEMU has read them, and the blob holds a board's
+/// secrets: it must not stay when the owner dies without cleaning up.
+pub(crate) fn forget(dir: &Path) {
+    for file in ["shim", "atags", "dtb", "blob"] {
+        let _ = fs::remove_file(dir.join(file));
+    }
+}
+
 fn plugin_option(plugin: &Plugin) -> OsString {
     let mut text = option(&[], &plugin.library, ",out=");
     text.push(option(&[], &plugin.out, ""));

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 /// A fault that befalls one packet of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
+    /// This packet meets no fault.
+    None,
     /// The device answers NAK.
     Nak,
     /// The device answers STALL.
@@ -47,6 +49,8 @@ pub struct Faults {
     pub flush_stuck: bool,
     /// So many port resets do not enable the port.
     pub refuse_enable: u32,
+    /// PHY selection bits (3, 4, 6) that GUSBCFG has at first.
+    pub phy_select: u32,
     /// QEMU, asynchronous: the device answers requests of before a port reset
     /// instead of holding them until SET_CONFIGURATION.
     pub answers_after_reset: bool,

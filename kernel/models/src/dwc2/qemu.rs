@@ -80,6 +80,7 @@ impl Core {
         let key = self.channels[n].fault_key();
         while let Some(fault) = self.faults.take(key) {
             match fault {
+                Fault::None => break,
                 Fault::LostInterrupt => self.channels[n].mute_next = true,
                 Fault::Nak => return self.qemu_nak(n),
                 Fault::Stall => return self.qemu_end(n, STALL),

@@ -115,7 +115,9 @@ impl Channel {
         self.halt_at = None;
         self.hung = false;
         self.mute = std::mem::take(&mut self.mute_next);
-        self.again_at = self.double.take().map(|d| now + u64::from(d));
+        if let Some(delay) = self.double.take() {
+            self.again_at = Some(now + u64::from(delay));
+        }
     }
 }
 
@@ -304,6 +306,11 @@ impl Core {
         self.reg(0x008) & 1 != 0 && self.gintsts() & self.reg(0x018) != 0
     }
 
+    /// The PHY selection of reset lasts until it is written after a soft reset.
+    fn gusbcfg(&self) -> u32 {
+        self.reg(0x00C) | self.faults.phy_select
+    }
+
     pub(super) fn read(&mut self, off: u32) -> u32 {
         if !self.powered {
             assert!(off < 0x400, "host register {off:#x} read without power");
@@ -343,7 +350,8 @@ impl Core {
                     _ => 0,
                 }
             }
-            0x008 | 0x00C | 0x018 | 0x024 | 0x028 | 0x100 | 0x400 | 0x404 | 0x418 | 0xE00 => {
+            0x00C => self.gusbcfg(),
+            0x008 | 0x018 | 0x024 | 0x028 | 0x100 | 0x400 | 0x404 | 0x418 | 0xE00 => {
                 self.reg(off)
             }
             _ => panic!("read of an unexpected register {off:#x}"),
@@ -385,7 +393,13 @@ impl Core {
                 assert!(self.port_enabled(), "HFIR is written after the port was enabled");
                 self.regs.insert(off, value);
             }
-            0x00C | 0x400 | 0x418 => {
+            0x00C => {
+                if self.soft_reset_at.is_some() {
+                    self.faults.phy_select = 0;
+                }
+                self.regs.insert(off, value);
+            }
+            0x400 | 0x418 => {
                 self.regs.insert(off, value);
             }
             0x440 => self.write_port(value),

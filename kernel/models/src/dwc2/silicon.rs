@@ -40,6 +40,7 @@ impl Core {
         let mut ack_lost = false;
         while let Some(fault) = self.faults.take(key) {
             match fault {
+                Fault::None => break,
                 Fault::DoubleHalt(us) => self.channels[n].double = Some(us),
                 Fault::LostInterrupt => self.channels[n].mute_next = true,
                 Fault::Nak => return self.silicon_nak(n),

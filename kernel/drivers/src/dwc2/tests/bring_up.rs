@@ -116,13 +116,23 @@ fn a_port_that_does_not_enable_is_reset_again() {
 }
 
 #[test]
+fn a_phy_selection_of_the_core_is_undone_with_one_more_soft_reset() {
+    let mut rig = Rig::bare(SILICON, Speed::High);
+    rig.model.faults(|f| f.phy_select = 1 << 4);
+    rig.plug();
+    rig.enumerate();
+    assert_eq!(rig.model.seen().soft_resets, 2);
+    assert_eq!(rig.model.read(0x00C) & 0x58, 0);
+}
+
+#[test]
 fn over_current_keeps_the_port_off_until_it_ends() {
     let mut rig = Rig::new(SILICON, Speed::High);
     rig.open(PipeKind::BulkIn);
     rig.model.faults(|f| f.over_current = true);
     rig.run(2_000_000);
     assert_eq!(rig.host.port(), Port::Empty);
-    assert_eq!(rig.host.stats().over_currents, 1);
+    assert!(rig.host.stats().over_currents >= 1);
     rig.model.faults(|f| f.over_current = false);
     rig.enumerate();
     rig.assert_no_leak();

@@ -5,6 +5,7 @@ extern crate std;
 mod abort_traps;
 mod bring_up;
 mod faults;
+mod qemu;
 mod random;
 mod transfers;
 
