@@ -48,7 +48,7 @@ type Usb = UsbNet<Dwc2<Mmio, Caches>>;
 type Place<T> = Claim<MaybeUninit<T>>;
 static SERVER: Place<Server<'static>> = Claim::new(MaybeUninit::uninit());
 static NET: Place<Net<'static>> = Claim::new(MaybeUninit::uninit());
-static STORAGE: Claim<NetStorage<'static>> = Claim::new(NetStorage::new());
+static STORAGE: Place<NetStorage<'static>> = Claim::new(MaybeUninit::uninit());
 static TASKS: Place<Tasks<Timer>> = Claim::new(MaybeUninit::uninit());
 static USB_NET: Place<Usb> = Claim::new(MaybeUninit::uninit());
 static CONSOLE_PLACE: Place<Console> = Claim::new(MaybeUninit::uninit());
@@ -115,7 +115,7 @@ pub fn start(m: Machine) -> Kernel {
         // A board in FAULT still says so on the network.
         _ => NetMode::Dhcp,
     };
-    let storage = STORAGE.take().expect("taken once");
+    let storage = place(&STORAGE, NetStorage::new());
     let config = NetConfig { mode, hostname: label, seed };
     let net = place(&NET, Net::new(&config, storage, now));
 

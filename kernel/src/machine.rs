@@ -7,6 +7,7 @@ use crate::early::{Blob, Taken};
 use crate::memory::Memory;
 use crate::region::Region;
 use core::fmt::Write;
+use core::mem::MaybeUninit;
 use rpi_mbox::cpufreq::CpuFreq;
 use rpi_mbox::tags::{
     ArmMemory, BoardRevision, BoardSerial, ClockId, ClockRate, FirmwareRevision, MacAddress,
@@ -33,7 +34,7 @@ const BAUD: u32 = 115_200;
 const UART_CLOCK: u32 = 48_000_000;
 
 /// The configuration, once it was read.
-static CONFIG: Claim<Config> = Claim::new(Config::empty());
+static CONFIG: Claim<MaybeUninit<Config>> = Claim::new(MaybeUninit::uninit());
 
 /// The time source.
 pub type Timer = SysTimer<Mmio>;
@@ -251,7 +252,7 @@ fn secrets(
         Blob::None => (None, Reason::NoBlob),
         Blob::TooLong(_) => (None, Reason::BlobLength),
         Blob::Taken(_) => {
-            let config = CONFIG.take().expect("read once");
+            let config = CONFIG.take().expect("read once").write(Config::empty());
             match config.decode_into(taken.blob_bytes()) {
                 Ok(()) => (Some(&*config), Reason::None),
                 Err(error) => (None, error.reason()),

@@ -11,7 +11,8 @@ pub fn main<T: IntoCode>(
     _run: impl FnOnce(&Kernel) -> T,
 ) -> ExitCode {
     let sk = std::env::var_os("SK").unwrap_or_else(|| "sk".into());
-    let status = Command::new(&sk).arg("run").arg(package).args(std::env::args_os().skip(1)).status();
+    let status =
+        Command::new(&sk).arg("run").arg(package).args(std::env::args_os().skip(1)).status();
     match status {
         Ok(status) => {
             // Beyond 8 bits a code of the host cannot say more than failure.

@@ -45,10 +45,10 @@ pub use sk_abi as abi;
 /// What [`entry!`] expands to; no part of the interface.
 #[doc(hidden)]
 pub mod macros {
-    #[cfg(target_os = "none")]
-    pub use crate::sys::start;
     #[cfg(not(target_os = "none"))]
     pub use crate::host::main;
+    #[cfg(target_os = "none")]
+    pub use crate::sys::start;
     pub use core::arch::global_asm;
 }
 

@@ -51,7 +51,8 @@ pub mod presence {
 
 /// Bits of the `flags` field.
 pub mod flags {
-    /// Compiled for VFP (hard-float ABI). Every kernel of this version runs it.
+    /// Contains VFP instructions. Every kernel of this version runs it; one for
+    /// a board without VFP could not.
     pub const HARD_FLOAT: u32 = 1 << 0;
     /// Needs privileges: refused when run shielded.
     pub const DIRECT: u32 = 1 << 1;

@@ -148,24 +148,12 @@ for_each_service!(list);
 const _: () = {
     let mut i = 0;
     while i < SERVICES.len() {
-        assert!(
-            (SERVICES[i].slot as usize) < SLOTS,
-            "a slot is outside the kernel's table"
-        );
-        assert!(
-            SERVICES[i].id != 0,
-            "id 0 marks an empty place of the resolver's table"
-        );
+        assert!((SERVICES[i].slot as usize) < SLOTS, "a slot is outside the kernel's table");
+        assert!(SERVICES[i].id != 0, "id 0 marks an empty place of the resolver's table");
         let mut j = i + 1;
         while j < SERVICES.len() {
-            assert!(
-                SERVICES[i].slot < SERVICES[j].slot,
-                "slots must ascend, each used once"
-            );
-            assert!(
-                SERVICES[i].id != SERVICES[j].id,
-                "two service names have the same id"
-            );
+            assert!(SERVICES[i].slot < SERVICES[j].slot, "slots must ascend, each used once");
+            assert!(SERVICES[i].id != SERVICES[j].id, "two service names have the same id");
             j += 1;
         }
         i += 1;
@@ -181,10 +169,7 @@ pub fn by_id(id: u32) -> Option<&'static Service> {
 /// The service in a slot, if there is one.
 #[must_use]
 pub fn by_slot(slot: u8) -> Option<&'static Service> {
-    SERVICES
-        .binary_search_by_key(&slot, |s| s.slot)
-        .ok()
-        .and_then(|i| SERVICES.get(i))
+    SERVICES.binary_search_by_key(&slot, |s| s.slot).ok().and_then(|i| SERVICES.get(i))
 }
 
 /// The service with a name, if this version knows it.

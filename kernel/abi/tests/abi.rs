@@ -6,75 +6,27 @@ use sk_abi::{SERVICES, Status, TaskInfo, image, service};
 #[test]
 fn ids_are_frozen() {
     let frozen = [
-        (
-            0,
-            "task.info/1",
-            "const struct sk_task_info *sk_task_info(void)",
-        ),
+        (0, "task.info/1", "const struct sk_task_info *sk_task_info(void)"),
         (1, "task.exit/1", "void sk_task_exit(int32_t code)"),
         (2, "task.yield/1", "void sk_task_yield(void)"),
         (3, "task.beat/1", "void sk_task_beat(void)"),
         (4, "task.remaining/1", "uint64_t sk_task_remaining(void)"),
-        (
-            5,
-            "task.should_stop/1",
-            "uint32_t sk_task_should_stop(void)",
-        ),
-        (
-            6,
-            "task.abort/1",
-            "void sk_task_abort(const void *message, uint32_t len)",
-        ),
-        (
-            7,
-            "task.sync_code/1",
-            "void sk_task_sync_code(const void *start, uint32_t len)",
-        ),
-        (
-            16,
-            "io.read/1",
-            "uint32_t sk_io_read(void *buf, uint32_t len)",
-        ),
-        (
-            17,
-            "io.write/1",
-            "uint32_t sk_io_write(const void *buf, uint32_t len)",
-        ),
-        (
-            18,
-            "io.error/1",
-            "uint32_t sk_io_error(const void *buf, uint32_t len)",
-        ),
-        (
-            19,
-            "io.log/1",
-            "void sk_io_log(const void *text, uint32_t len)",
-        ),
-        (
-            24,
-            "mem.alloc/1",
-            "void *sk_mem_alloc(uint32_t size, uint32_t align)",
-        ),
-        (
-            25,
-            "mem.calloc/1",
-            "void *sk_mem_calloc(uint32_t count, uint32_t size)",
-        ),
-        (
-            26,
-            "mem.realloc/1",
-            "void *sk_mem_realloc(void *block, uint32_t size, uint32_t align)",
-        ),
+        (5, "task.should_stop/1", "uint32_t sk_task_should_stop(void)"),
+        (6, "task.abort/1", "void sk_task_abort(const void *message, uint32_t len)"),
+        (7, "task.sync_code/1", "void sk_task_sync_code(const void *start, uint32_t len)"),
+        (16, "io.read/1", "uint32_t sk_io_read(void *buf, uint32_t len)"),
+        (17, "io.write/1", "uint32_t sk_io_write(const void *buf, uint32_t len)"),
+        (18, "io.error/1", "uint32_t sk_io_error(const void *buf, uint32_t len)"),
+        (19, "io.log/1", "void sk_io_log(const void *text, uint32_t len)"),
+        (24, "mem.alloc/1", "void *sk_mem_alloc(uint32_t size, uint32_t align)"),
+        (25, "mem.calloc/1", "void *sk_mem_calloc(uint32_t count, uint32_t size)"),
+        (26, "mem.realloc/1", "void *sk_mem_realloc(void *block, uint32_t size, uint32_t align)"),
         (27, "mem.free/1", "void sk_mem_free(void *block)"),
         (28, "mem.size/1", "uint32_t sk_mem_size(void)"),
         (29, "mem.used/1", "uint32_t sk_mem_used(void)"),
         (30, "mem.peak/1", "uint32_t sk_mem_peak(void)"),
         (32, "time.now/1", "uint64_t sk_time_now(void)"),
-        (
-            33,
-            "time.sleep_until/1",
-            "void sk_time_sleep_until(uint64_t us)",
-        ),
+        (33, "time.sleep_until/1", "void sk_time_sleep_until(uint64_t us)"),
         (34, "time.cycles/1", "uint32_t sk_time_cycles(void)"),
     ];
     for (slot, name, c) in frozen {
@@ -124,10 +76,7 @@ fn task_info_is_written_as_it_is_laid_out() {
     };
     let bytes = info.to_bytes();
     assert_eq!(bytes[..8], [1, 0, 0, 0, 80, 0, 0, 0]);
-    assert_eq!(
-        bytes[56..64],
-        [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]
-    );
+    assert_eq!(bytes[56..64], [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
     assert_eq!(bytes[72..76], [0xDD, 0xCC, 0xBB, 0xAA]);
 }
 

@@ -12,6 +12,7 @@
 mod ring;
 
 use crate::wait;
+use core::cell::Cell;
 use ring::Ring;
 use sk_hal::{Bus32, Clock, Micros, Reg};
 use tock_registers::interfaces::{Readable, Writeable};
@@ -59,7 +60,8 @@ pub const FIFO: usize = 16;
 const ICR_ALL: u32 = 0x7FF;
 /// Time for what the firmware left in the FIFO: 17 bytes at 9600 baud.
 const DRAIN_US: Micros = 18_000;
-/// Longest wait of [`Emergency`] for room: some 50 byte times at 115,200 baud.
+/// Longest wait of [`Emergency`] for room: a look takes 50 ns at the very least,
+/// so at least 50 byte times at 115,200 baud.
 const EMERGENCY_LOOKS: u32 = 100_000;
 
 /// Why the UART was not set up.
@@ -273,27 +275,37 @@ impl<B: Bus32, const N: usize> Pl011<B, N> {
 #[derive(Debug)]
 pub struct Emergency<'b, B> {
     bus: &'b B,
+    /// There was no room once; no byte is waited for again.
+    dead: Cell<bool>,
 }
 
 impl<'b, B: Bus32> Emergency<'b, B> {
     /// Writes to the UART behind `bus`, which must have been set up.
     pub const fn new(bus: &'b B) -> Self {
-        Self { bus }
+        Self { bus, dead: Cell::new(false) }
     }
 
-    /// Sends `bytes`, each as soon as there is room; a byte for which there
-    /// never is, is left out.
+    /// Sends `bytes`, each as soon as there is room. If there is none for some
+    /// milliseconds the line is dead, and from then on what does not fit is
+    /// left out: a panic must not take seconds.
     pub fn write(&self, bytes: &[u8]) {
         for byte in bytes {
-            if (0..EMERGENCY_LOOKS).any(|_| !self.flags().is_set(Flags::TXFF)) {
+            if self.seen(|flags| !flags.is_set(Flags::TXFF)) {
                 self.bus.write(DR, u32::from(*byte));
             }
         }
     }
 
-    /// Waits until the last byte has left, or for some 50 byte times.
+    /// Waits until the last byte has left, with the same bound.
     pub fn flush(&self) {
-        let _ = (0..EMERGENCY_LOOKS).any(|_| !self.flags().is_set(Flags::BUSY));
+        self.seen(|flags| !flags.is_set(Flags::BUSY));
+    }
+
+    fn seen(&self, wanted: impl Fn(Reg<'_, B, Flags::Register>) -> bool) -> bool {
+        let looks = if self.dead.get() { 1 } else { EMERGENCY_LOOKS };
+        let seen = (0..looks).any(|_| wanted(self.flags()));
+        self.dead.set(!seen);
+        seen
     }
 
     fn flags(&self) -> Reg<'_, B, Flags::Register> {

@@ -45,7 +45,8 @@ const MAX_TICKS: u32 = 0xF_FFFF;
 pub const WATCHDOG_MAX: Micros = 15_999_000;
 
 /// Why the board started. Several may be set: bits stay until power-off, and
-/// the firmware uses a watchdog reset for every reboot it is asked for.
+/// the even ones may also be left of a partition number. A reboot is a watchdog
+/// reset too; which of the two it was, only a mark kept in memory can tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResetReason {
     /// The register as read. Save it early: the firmware rewrites it.

@@ -156,5 +156,15 @@ fn the_emergency_writer_gets_through_and_never_hangs() {
     emergency.flush();
     assert_eq!(model.sent().len(), 100);
     model.stuck.set(true);
+    let before = clock.peek();
+    emergency.write(&[b'?'; 2_000]);
+    emergency.flush();
+    assert!(clock.peek() - before < 110_000, "one wait, not one per byte");
     write!(uart.emergency(), "{:30}", "nobody hears this").unwrap();
+    // The line comes back, and so does the writer.
+    model.stuck.set(false);
+    clock.advance(10_000);
+    emergency.write(b"!!");
+    emergency.flush();
+    assert!(model.sent().ends_with(b"!!"));
 }

@@ -116,15 +116,7 @@ impl Layout {
     /// none or an argument string that is too long.
     pub fn new(plan: &Plan<'_>, request: &Request) -> Result<Self, Refusal> {
         let too_big = Refusal::new(Status::TOO_BIG, Field::Region);
-        let Request {
-            region_start,
-            region_end,
-            heap,
-            input,
-            output,
-            args,
-            input_at,
-        } = *request;
+        let Request { region_start, region_end, heap, input, output, args, input_at } = *request;
         if region_start % image::PAGE != 0
             || input_at.is_some_and(|at| at % image::PAGE != 0)
             || args > task::ARGS_MAX
@@ -138,11 +130,7 @@ impl Layout {
             (Part::Text, len(plan.text)?, Access::ReadExecute),
             (Part::Data, data, Access::ReadWrite),
             (Part::Heap, heap, Access::ReadWrite),
-            (
-                Part::Info,
-                sk_abi::task::TASK_INFO_SIZE + args,
-                Access::Read,
-            ),
+            (Part::Info, sk_abi::task::TASK_INFO_SIZE + args, Access::Read),
             (Part::Input, input, Access::Read),
             (Part::Output, output, Access::ReadWrite),
         ];
@@ -153,23 +141,12 @@ impl Layout {
                 // The gap between is never mapped.
                 next = (next <= at).then_some(at)?;
             }
-            let area = Area {
-                part,
-                start: next,
-                len,
-                mapped,
-                access,
-            };
+            let area = Area { part, start: next, len, mapped, access };
             next = next.checked_add(mapped)?;
             (next <= region_end).then_some(area)
         };
-        let mut areas = [Area {
-            part: Part::Stack,
-            start: 0,
-            len: 0,
-            mapped: 0,
-            access: Access::Read,
-        }; 7];
+        let mut areas =
+            [Area { part: Part::Stack, start: 0, len: 0, mapped: 0, access: Access::Read }; 7];
         for (area, part) in areas.iter_mut().zip(parts) {
             *area = place(part).ok_or(too_big)?;
         }
@@ -178,14 +155,7 @@ impl Layout {
         stack.len = stack.mapped;
         let entry = text.start.checked_add(plan.entry).ok_or(too_big)?;
         let data_start = data.start;
-        Ok(Self {
-            region_start,
-            region_end,
-            entry,
-            data_start,
-            args_len: args,
-            areas,
-        })
+        Ok(Self { region_start, region_end, entry, data_start, args_len: args, areas })
     }
 
     /// All areas, ascending; those without bytes are there with `len` 0.

@@ -56,9 +56,7 @@ impl Load {
     /// Nothing done yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            phase: Phase::Text(0),
-        }
+        Self { phase: Phase::Text(0) }
     }
 
     /// Does work worth about `budget` bytes of copying (at least one piece).
@@ -95,11 +93,7 @@ impl Load {
                 Phase::Data(at) => {
                     let area = layout.area(Part::Data);
                     let len = left.min(area.mapped.saturating_sub(at));
-                    copy(
-                        plan.data,
-                        at,
-                        bytes(memory, area.start, at, len, Field::Data)?,
-                    );
+                    copy(plan.data, at, bytes(memory, area.start, at, len, Field::Data)?);
                     let next = if at + len == area.mapped {
                         Phase::Relocs(RelocCursor::new(plan))
                     } else {
@@ -119,11 +113,8 @@ impl Load {
                     let area = layout.area(Part::Stack);
                     let len = left.min(area.mapped.saturating_sub(at));
                     bytes(memory, area.start, at, len, Field::Stack)?.fill(0);
-                    let next = if at + len == area.mapped {
-                        Phase::Done
-                    } else {
-                        Phase::Stack(at + len)
-                    };
+                    let next =
+                        if at + len == area.mapped { Phase::Done } else { Phase::Stack(at + len) };
                     (len, next)
                 }
             };
@@ -150,8 +141,7 @@ fn bytes(
         return Ok(&mut []);
     }
     let at = start.checked_add(off);
-    at.and_then(|at| memory.bytes(at, len))
-        .ok_or(Refusal::new(Status::SEGMENT, field))
+    at.and_then(|at| memory.bytes(at, len)).ok_or(Refusal::new(Status::SEGMENT, field))
 }
 
 /// `to` becomes what `from` has at `at`, and zeros where it has no more.
@@ -167,9 +157,8 @@ fn copy(from: &[u8], at: u32, to: &mut [u8]) {
 /// R_ARM_RELATIVE (ELF for the Arm Architecture, section 4.6.1.8): the word
 /// plus the displacement of the image, modulo 2^32.
 fn add(word: &mut [u8], base: u32) -> Result<(), Refusal> {
-    let word: &mut [u8; 4] = word
-        .try_into()
-        .map_err(|_| Refusal::new(Status::RELOC, Field::Relocs))?;
+    let word: &mut [u8; 4] =
+        word.try_into().map_err(|_| Refusal::new(Status::RELOC, Field::Relocs))?;
     *word = u32::from_le_bytes(*word).wrapping_add(base).to_le_bytes();
     Ok(())
 }

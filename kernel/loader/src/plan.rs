@@ -70,12 +70,7 @@ impl<'a> Plan<'a> {
             image::STACK_MAX / image::STACK_UNIT,
         )?;
         let reloc_count = optional(image::presence::RELOCS, Field::Relocs, 0, u32::MAX)?;
-        let imports = optional(
-            image::presence::IMPORTS,
-            Field::Imports,
-            0,
-            image::IMPORTS_MAX,
-        )?;
+        let imports = optional(image::presence::IMPORTS, Field::Imports, 0, image::IMPORTS_MAX)?;
         let flags = optional(image::presence::FLAGS, Field::Flags, 0, u32::MAX)?;
 
         if text_len < 4 {
@@ -218,11 +213,7 @@ impl RelocCursor {
     /// Before the first relocation.
     #[must_use]
     pub const fn new(plan: &Plan<'_>) -> Self {
-        Self {
-            at: 0,
-            left: plan.reloc_count,
-            words: 0,
-        }
+        Self { at: 0, left: plan.reloc_count, words: 0 }
     }
 
     /// Byte offset in the data of the next word that holds an address; `None`

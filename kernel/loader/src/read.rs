@@ -19,19 +19,14 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn byte(&mut self, field: Field) -> Result<u8, Refusal> {
-        let (&first, rest) = self
-            .rest
-            .split_first()
-            .ok_or(Refusal::new(Status::HEADER, field))?;
+        let (&first, rest) = self.rest.split_first().ok_or(Refusal::new(Status::HEADER, field))?;
         self.rest = rest;
         Ok(first)
     }
 
     pub(crate) fn take(&mut self, len: u32, field: Field) -> Result<&'a [u8], Refusal> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len as usize)
-            .ok_or(Refusal::new(Status::SEGMENT, field))?;
+        let (taken, rest) =
+            self.rest.split_at_checked(len as usize).ok_or(Refusal::new(Status::SEGMENT, field))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -48,11 +43,7 @@ impl<'a> Reader<'a> {
             value |= bits << shift;
             if byte & 0x80 == 0 {
                 // A last byte of zero could have been left out.
-                return if byte == 0 && shift > 0 {
-                    Err(bad)
-                } else {
-                    Ok(value)
-                };
+                return if byte == 0 && shift > 0 { Err(bad) } else { Ok(value) };
             }
         }
         Err(bad)

@@ -62,10 +62,7 @@ fn request(start: u32, len: u32) -> Request {
 fn load(plan: &Plan<'_>, start: u32, budget: u32) -> (Layout, Ram, Vec<u8>) {
     let layout = Layout::new(plan, &request(start, 4 << 20)).unwrap();
     let low = layout.area(Part::Stack).start;
-    let mut ram = Ram {
-        start: low,
-        bytes: vec![0xAA; (layout.end() - low) as usize],
-    };
+    let mut ram = Ram { start: low, bytes: vec![0xAA; (layout.end() - low) as usize] };
     let cache = Fetched::default();
     let mut load = Load::new();
     let mut steps = 0;
@@ -172,111 +169,59 @@ proptest! {
 
 #[test]
 fn nothing_is_writable_and_executable() {
-    let image = Image {
-        text: vec![0; 4],
-        data: vec![1; 4],
-        ..Image::default()
-    }
-    .bytes();
-    let layout = Layout::new(
-        &Plan::parse(&image).unwrap(),
-        &request(0x0400_0000, 4 << 20),
-    )
-    .unwrap();
+    let image = Image { text: vec![0; 4], data: vec![1; 4], ..Image::default() }.bytes();
+    let layout =
+        Layout::new(&Plan::parse(&image).unwrap(), &request(0x0400_0000, 4 << 20)).unwrap();
     let access = |part| layout.area(part).access;
     assert_eq!(access(Part::Text), Access::ReadExecute);
     for part in [Part::Stack, Part::Data, Part::Heap, Part::Output] {
         assert_eq!(access(part), Access::ReadWrite);
     }
-    assert_eq!(
-        (access(Part::Info), access(Part::Input)),
-        (Access::Read, Access::Read)
-    );
-    let info = layout.describe(TaskInfo {
-        deadline_us: 9,
-        ..TaskInfo::default()
-    });
+    assert_eq!((access(Part::Info), access(Part::Input)), (Access::Read, Access::Read));
+    let info = layout.describe(TaskInfo { deadline_us: 9, ..TaskInfo::default() });
     assert_eq!((info.abi, info.size, info.deadline_us), (1, 80, 9));
     assert_eq!(info.stack_end, layout.area(Part::Text).start);
     assert_eq!(info.stack_start, 0x0410_0000);
-    assert_eq!(
-        (info.args, info.args_len),
-        (layout.area(Part::Info).start + 80, 10)
-    );
+    assert_eq!((info.args, info.args_len), (layout.area(Part::Info).start + 80, 10));
 }
 
 #[test]
 fn input_that_is_there_already_stays_where_it_is() {
-    let image = Image {
-        text: vec![0; 4],
-        ..Image::default()
-    }
-    .bytes();
+    let image = Image { text: vec![0; 4], ..Image::default() }.bytes();
     let plan = Plan::parse(&image).unwrap();
-    let at = |input_at| Request {
-        input_at: Some(input_at),
-        ..request(0x0400_0000, 4 << 20)
-    };
+    let at = |input_at| Request { input_at: Some(input_at), ..request(0x0400_0000, 4 << 20) };
     let layout = Layout::new(&plan, &at(0x0420_0000)).unwrap();
     assert_eq!(layout.area(Part::Input).start, 0x0420_0000);
     assert_eq!(layout.area(Part::Output).start, 0x0420_1000);
-    assert!(
-        !layout.readable(0x041F_FFFF, 1),
-        "the gap before it is nobody's"
-    );
+    assert!(!layout.readable(0x041F_FFFF, 1), "the gap before it is nobody's");
     let status = |input_at| Layout::new(&plan, &at(input_at)).unwrap_err().status;
     assert_eq!(status(0x0420_0800), Status::RANGE);
-    assert_eq!(
-        status(0x0410_0000),
-        Status::TOO_BIG,
-        "below what lies before it"
-    );
+    assert_eq!(status(0x0410_0000), Status::TOO_BIG, "below what lies before it");
     assert_eq!(status(0x043F_F000), Status::TOO_BIG);
     assert_eq!(status(0xFFFF_F000), Status::TOO_BIG);
 }
 
 #[test]
 fn a_bad_region_or_argument_string_is_refused() {
-    let image = Image {
-        text: vec![0; 4],
-        ..Image::default()
-    }
-    .bytes();
+    let image = Image { text: vec![0; 4], ..Image::default() }.bytes();
     let plan = Plan::parse(&image).unwrap();
-    let odd = Request {
-        region_start: 0x0400_0800,
-        ..request(0x0400_0000, 4 << 20)
-    };
+    let odd = Request { region_start: 0x0400_0800, ..request(0x0400_0000, 4 << 20) };
     assert_eq!(Layout::new(&plan, &odd).unwrap_err().status, Status::RANGE);
-    let args = Request {
-        args: 2049,
-        ..request(0x0400_0000, 4 << 20)
-    };
+    let args = Request { args: 2049, ..request(0x0400_0000, 4 << 20) };
     assert_eq!(Layout::new(&plan, &args).unwrap_err().status, Status::RANGE);
 }
 
 #[test]
 fn a_bad_relocation_is_found_while_loading() {
-    let image = Image {
-        text: vec![0; 4],
-        data: vec![0; 8],
-        relocs: vec![1, 2],
-        ..Image::default()
-    };
+    let image =
+        Image { text: vec![0; 4], data: vec![0; 8], relocs: vec![1, 2], ..Image::default() };
     let bytes = image.bytes();
     let plan = Plan::parse(&bytes).unwrap();
     let layout = Layout::new(&plan, &request(0x0400_0000, 4 << 20)).unwrap();
-    let mut ram = Ram {
-        start: 0x0410_0000,
-        bytes: vec![0; 1 << 20],
-    };
-    let refusal = Load::new()
-        .step(&plan, &layout, &mut ram, &Fetched::default(), u32::MAX)
-        .unwrap_err();
-    assert_eq!(
-        (refusal.status, refusal.field),
-        (Status::RELOC, Field::Relocs)
-    );
+    let mut ram = Ram { start: 0x0410_0000, bytes: vec![0; 1 << 20] };
+    let refusal =
+        Load::new().step(&plan, &layout, &mut ram, &Fetched::default(), u32::MAX).unwrap_err();
+    assert_eq!((refusal.status, refusal.field), (Status::RELOC, Field::Relocs));
     assert_eq!(
         refusal.to_string(),
         "relocs: RELOC (0x0406): a relocation of the image is out of range or order"

@@ -20,10 +20,7 @@ fn refused(bytes: &[u8]) -> (Status, Field) {
 fn the_smallest_image_is_eight_bytes() {
     let plan = Plan::parse(&LOOP).unwrap();
     assert_eq!((plan.text, plan.header_len()), (&LOOP[4..], 4));
-    assert_eq!(
-        (plan.entry, plan.bss_len, plan.stack_len, plan.flags),
-        (0, 0, 16384, 0)
-    );
+    assert_eq!((plan.entry, plan.bss_len, plan.stack_len, plan.flags), (0, 0, 16384, 0));
     assert_eq!(plan.data_offset(), 4096);
     assert_eq!(LOOP.len(), sk_abi::image::SMALLEST);
 }
@@ -47,29 +44,14 @@ fn each_field_is_refused_by_its_name() {
     assert_eq!(refused(&with(3, 3)), (Status::HEADER, TextLen));
     assert_eq!(refused(&with(3, 5)), (Status::SEGMENT, Text));
     assert_eq!(refused(b"K\x11\0"), (Status::HEADER, TextLen));
-    assert_eq!(
-        refused(b"K\x11\0\x84\x00\xFE\xFF\xFF\xEA"),
-        (Status::HEADER, TextLen),
-        "long form"
-    );
-    assert_eq!(
-        refused(b"K\x11\0\xFF\xFF\xFF\xFF\xFF\x01"),
-        (Status::HEADER, TextLen)
-    );
-    assert_eq!(
-        refused(b"K\x11\0\xFF\xFF\xFF\xFF\x0F"),
-        (Status::TOO_BIG, TextLen)
-    );
-    for (bit, field) in [Entry, DataLen, BssLen, Stack, Relocs, Imports, Flags]
-        .into_iter()
-        .enumerate()
+    assert_eq!(refused(b"K\x11\0\x84\x00\xFE\xFF\xFF\xEA"), (Status::HEADER, TextLen), "long form");
+    assert_eq!(refused(b"K\x11\0\xFF\xFF\xFF\xFF\xFF\x01"), (Status::HEADER, TextLen));
+    assert_eq!(refused(b"K\x11\0\xFF\xFF\xFF\xFF\x0F"), (Status::TOO_BIG, TextLen));
+    for (bit, field) in
+        [Entry, DataLen, BssLen, Stack, Relocs, Imports, Flags].into_iter().enumerate()
     {
         let zero = [b'K', 0x11, 1 << bit, 4, 0, 1, 2, 3, 4];
-        assert_eq!(
-            refused(&zero),
-            (Status::HEADER, field),
-            "zero is not written"
-        );
+        assert_eq!(refused(&zero), (Status::HEADER, field), "zero is not written");
         assert_eq!(refused(&zero[..4]), (Status::HEADER, field), "cut off");
     }
 
@@ -88,18 +70,9 @@ fn each_field_is_refused_by_its_name() {
     assert!(Plan::parse(&good.bytes()).unwrap().check().is_ok());
     assert_eq!(refused(&change(&|i| i.entry = 2)), (Status::ENTRY, Entry));
     assert_eq!(refused(&change(&|i| i.entry = 8)), (Status::ENTRY, Entry));
-    assert_eq!(
-        refused(&change(&|i| i.entry = 0xFFFF_FFFC)),
-        (Status::ENTRY, Entry)
-    );
-    assert_eq!(
-        refused(&change(&|i| i.bss = 0x1000_0001)),
-        (Status::TOO_BIG, BssLen)
-    );
-    assert_eq!(
-        refused(&change(&|i| i.stack = 0x1_0001)),
-        (Status::TOO_BIG, Stack)
-    );
+    assert_eq!(refused(&change(&|i| i.entry = 0xFFFF_FFFC)), (Status::ENTRY, Entry));
+    assert_eq!(refused(&change(&|i| i.bss = 0x1000_0001)), (Status::TOO_BIG, BssLen));
+    assert_eq!(refused(&change(&|i| i.stack = 0x1_0001)), (Status::TOO_BIG, Stack));
     assert_eq!(refused(&change(&|i| i.flags = 4)), (Status::HEADER, Flags));
     assert_eq!(
         refused(&change(&|i| i.relocs = vec![1, 2])),
@@ -111,28 +84,11 @@ fn each_field_is_refused_by_its_name() {
         (Status::RELOC, Relocs),
         "too many"
     );
-    assert_eq!(
-        refused(&change(&|i| i.relocs = vec![1, 1])),
-        (Status::RELOC, Relocs),
-        "twice"
-    );
-    assert_eq!(
-        refused(&change(&|i| i.relocs = vec![1, 0])),
-        (Status::RELOC, Relocs),
-        "descending"
-    );
-    assert_eq!(
-        refused(&change(&|i| i.imports = vec![9, 5])),
-        (Status::HEADER, Imports)
-    );
-    assert_eq!(
-        refused(&change(&|i| i.imports = vec![5, 5])),
-        (Status::HEADER, Imports)
-    );
-    assert_eq!(
-        refused(&change(&|i| i.imports = (1..130).collect())),
-        (Status::TOO_BIG, Imports)
-    );
+    assert_eq!(refused(&change(&|i| i.relocs = vec![1, 1])), (Status::RELOC, Relocs), "twice");
+    assert_eq!(refused(&change(&|i| i.relocs = vec![1, 0])), (Status::RELOC, Relocs), "descending");
+    assert_eq!(refused(&change(&|i| i.imports = vec![9, 5])), (Status::HEADER, Imports));
+    assert_eq!(refused(&change(&|i| i.imports = vec![5, 5])), (Status::HEADER, Imports));
+    assert_eq!(refused(&change(&|i| i.imports = (1..130).collect())), (Status::TOO_BIG, Imports));
     let mut longer = good.bytes();
     longer.push(0);
     assert!(Plan::parse(&longer).and_then(|p| p.check()).is_err());
@@ -143,12 +99,7 @@ fn each_field_is_refused_by_its_name() {
 
 #[test]
 fn imports_are_looked_up() {
-    let image = Image {
-        text: vec![0; 4],
-        imports: vec![5, 9, 70_000],
-        ..Image::default()
-    }
-    .bytes();
+    let image = Image { text: vec![0; 4], imports: vec![5, 9, 70_000], ..Image::default() }.bytes();
     let plan = Plan::parse(&image).unwrap();
     assert_eq!(plan.imports().collect::<Vec<_>>(), [5, 9, 70_000]);
     assert_eq!(plan.unresolved(|id| id != 9), Some(9));

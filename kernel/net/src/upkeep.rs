@@ -235,7 +235,7 @@ impl Net<'_> {
             if !self.flush(now, device) {
                 break;
             }
-            
+            self.egress_budget.take(now);
         }
         match self.stack.lease() {
             None => {}

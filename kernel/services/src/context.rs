@@ -167,9 +167,7 @@ impl Task {
         self.message.clear();
         let len = bytes.len().min(task::MESSAGE_MAX);
         // Cannot fail: cut to the capacity.
-        let _ = self
-            .message
-            .extend_from_slice(bytes.get(..len).unwrap_or_default());
+        let _ = self.message.extend_from_slice(bytes.get(..len).unwrap_or_default());
     }
 }
 

@@ -24,10 +24,7 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
     }
 
     fn task_exit(&mut self, code: i32) -> Result<Infallible, Stop> {
-        Err(Stop::End(Ending {
-            status: Status::OK,
-            code,
-        }))
+        Err(Stop::End(Ending { status: Status::OK, code }))
     }
 
     fn task_yield(&mut self) -> Result<(), Stop> {
@@ -82,10 +79,7 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
     }
 
     fn io_log(&mut self, text: UserPtr, len: u32) -> Result<(), Stop> {
-        let bytes = self
-            .memory
-            .readable(text.0, len.min(LOG_MAX))
-            .ok_or(Stop::Arg(0))?;
+        let bytes = self.memory.readable(text.0, len.min(LOG_MAX)).ok_or(Stop::Arg(0))?;
         let line = match core::str::from_utf8(bytes) {
             Ok(line) => line,
             // Cut at the first byte that is not text, which is also where a
@@ -113,12 +107,7 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
         if block.0 == 0 {
             return Ok(block);
         }
-        self.run(Job::Zero {
-            at: block.0,
-            len,
-            block: block.0,
-        })
-        .map(UserPtr)
+        self.run(Job::Zero { at: block.0, len, block: block.0 }).map(UserPtr)
     }
 
     fn mem_realloc(&mut self, block: UserPtr, size: u32, align: u32) -> Result<UserPtr, Stop> {
@@ -138,13 +127,7 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
             Ok(Change::InPlace) => Ok(block),
             Ok(Change::Moved { to, len }) => {
                 let new = self.task.heap_start.wrapping_add(to);
-                let job = Job::Move {
-                    from: block.0,
-                    to: new,
-                    len,
-                    old: block.0,
-                    new,
-                };
+                let job = Job::Move { from: block.0, to: new, len, old: block.0, new };
                 self.run(job).map(UserPtr)
             }
         }
@@ -179,11 +162,7 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
     }
 
     fn time_sleep_until(&mut self, us: u64) -> Result<(), Stop> {
-        if self.board.now() >= us {
-            Ok(())
-        } else {
-            Err(Stop::Park(Park::SleepUntil(us)))
-        }
+        if self.board.now() >= us { Ok(()) } else { Err(Stop::Park(Park::SleepUntil(us))) }
     }
 
     fn time_cycles(&mut self) -> Result<u32, Stop> {
@@ -203,13 +182,7 @@ fn alignment(align: u32) -> Option<u32> {
 impl<M: Memory, B: Board> Context<'_, M, B> {
     fn write(&mut self, stream: Stream, buf: UserPtr, len: u32, slot: u8) -> Result<u32, Stop> {
         self.memory.readable(buf.0, len).ok_or(Stop::Arg(0))?;
-        self.run(Job::Write {
-            stream,
-            at: buf.0,
-            len,
-            total: len,
-            slot,
-        })
+        self.run(Job::Write { stream, at: buf.0, len, total: len, slot })
     }
 
     /// An address of the heap as an offset in it.
@@ -228,8 +201,7 @@ impl<M: Memory, B: Board> Context<'_, M, B> {
     /// The payload wrote over the allocator's words. Nothing of the kernel is
     /// lost, but what it asks for cannot be done any more.
     fn corrupt(&mut self) -> Stop {
-        self.task
-            .set_message(b"the heap's bookkeeping was overwritten");
+        self.task.set_message(b"the heap's bookkeeping was overwritten");
         end(Status::PANIC)
     }
 
@@ -242,98 +214,43 @@ impl<M: Memory, B: Board> Context<'_, M, B> {
         match job {
             Job::Zero { at, len, block } => {
                 let n = len.min(STEP);
-                self.memory
-                    .writable(at, n)
-                    .ok_or((CALLOC, Stop::Arg(0)))?
-                    .fill(0);
-                more(
-                    len - n,
-                    block,
-                    Job::Zero {
-                        at: at.wrapping_add(n),
-                        len: len - n,
-                        block,
-                    },
-                )
-                .map_err(|stop| (CALLOC, stop))
+                self.memory.writable(at, n).ok_or((CALLOC, Stop::Arg(0)))?.fill(0);
+                more(len - n, block, Job::Zero { at: at.wrapping_add(n), len: len - n, block })
+                    .map_err(|stop| (CALLOC, stop))
             }
-            Job::Move {
-                from,
-                to,
-                len,
-                old,
-                new,
-            } => {
+            Job::Move { from, to, len, old, new } => {
                 let n = len.min(STEP);
                 if !self.memory.copy(from, to, n) {
                     return Err((REALLOC, Stop::Arg(0)));
                 }
                 let (from, to, len) = (from.wrapping_add(n), to.wrapping_add(n), len - n);
                 if len == 0 {
-                    self.mem_free(UserPtr(old))
-                        .map_err(|stop| (REALLOC, stop))?;
+                    self.mem_free(UserPtr(old)).map_err(|stop| (REALLOC, stop))?;
                 }
-                more(
-                    len,
-                    new,
-                    Job::Move {
-                        from,
-                        to,
-                        len,
-                        old,
-                        new,
-                    },
-                )
-                .map_err(|stop| (REALLOC, stop))
+                more(len, new, Job::Move { from, to, len, old, new })
+                    .map_err(|stop| (REALLOC, stop))
             }
-            Job::Write {
-                stream,
-                at,
-                len,
-                total,
-                slot,
-            } => {
+            Job::Write { stream, at, len, total, slot } => {
                 let n = len.min(STEP);
                 let bytes = self.memory.readable(at, n).ok_or((slot, Stop::Arg(0)))?;
                 if self.board.push(stream, bytes) < bytes.len() {
                     return Err((slot, end(Status::OUTPUT_LIMIT)));
                 }
                 let (at, len) = (at.wrapping_add(n), len - n);
-                more(
-                    len,
-                    total,
-                    Job::Write {
-                        stream,
-                        at,
-                        len,
-                        total,
-                        slot,
-                    },
-                )
-                .map_err(|stop| (slot, stop))
+                more(len, total, Job::Write { stream, at, len, total, slot })
+                    .map_err(|stop| (slot, stop))
             }
             Job::Sync { at, len } => {
                 let n = len.min(STEP);
                 let code = self.memory.readable(at, n).ok_or((SYNC, Stop::Arg(0)))?;
                 self.board.sync_code(code);
-                more(
-                    len - n,
-                    0,
-                    Job::Sync {
-                        at: at.wrapping_add(n),
-                        len: len - n,
-                    },
-                )
-                .map_err(|stop| (SYNC, stop))
+                more(len - n, 0, Job::Sync { at: at.wrapping_add(n), len: len - n })
+                    .map_err(|stop| (SYNC, stop))
             }
         }
     }
 }
 
 fn more(left: u32, result: u32, job: Job) -> Result<u32, Stop> {
-    if left == 0 {
-        Ok(result)
-    } else {
-        Err(Stop::Park(Park::Job(job)))
-    }
+    if left == 0 { Ok(result) } else { Err(Stop::Park(Park::Job(job))) }
 }

@@ -143,21 +143,8 @@ impl Heap {
             heap.words = 0;
             return heap;
         };
-        let made = heap.write(
-            mem,
-            Block {
-                at: 0,
-                before: NONE,
-                size,
-                free: false,
-            },
-        );
-        let end = Block {
-            at: HEADER + size,
-            before: 0,
-            size: 0,
-            free: false,
-        };
+        let made = heap.write(mem, Block { at: 0, before: NONE, size, free: false });
+        let end = Block { at: HEADER + size, before: 0, size: 0, free: false };
         let made = made.and_then(|()| heap.write(mem, end));
         let made = made.and_then(|()| heap.insert(mem, 0));
         heap.corrupt = made.is_err();
@@ -190,11 +177,7 @@ impl Heap {
     /// # Errors
     /// [`Corrupt`], now and from now on.
     pub fn alloc(&mut self, mem: &mut [u32], size: u32, align: u32) -> Checked<Option<u32>> {
-        let result = if self.corrupt {
-            Err(Corrupt)
-        } else {
-            self.try_alloc(mem, size, align)
-        };
+        let result = if self.corrupt { Err(Corrupt) } else { self.try_alloc(mem, size, align) };
         self.corrupt |= result.is_err();
         result
     }
@@ -205,11 +188,7 @@ impl Heap {
     /// # Errors
     /// [`Corrupt`], now and from now on.
     pub fn free(&mut self, mem: &mut [u32], at: u32) -> Checked<bool> {
-        let result = if self.corrupt {
-            Err(Corrupt)
-        } else {
-            self.try_free(mem, at)
-        };
+        let result = if self.corrupt { Err(Corrupt) } else { self.try_free(mem, at) };
         self.corrupt |= result.is_err();
         result
     }
@@ -220,11 +199,8 @@ impl Heap {
     /// # Errors
     /// [`Corrupt`], now and from now on.
     pub fn realloc(&mut self, mem: &mut [u32], at: u32, size: u32, align: u32) -> Checked<Change> {
-        let result = if self.corrupt {
-            Err(Corrupt)
-        } else {
-            self.try_realloc(mem, at, size, align)
-        };
+        let result =
+            if self.corrupt { Err(Corrupt) } else { self.try_realloc(mem, at, size, align) };
         self.corrupt |= result.is_err();
         result
     }
@@ -253,10 +229,7 @@ impl Heap {
             aligned += align;
         }
         if aligned != start {
-            let gap = Block {
-                size: aligned - start - HEADER,
-                ..block
-            };
+            let gap = Block { size: aligned - start - HEADER, ..block };
             let rest = Block {
                 at: aligned - HEADER,
                 before: block.at,
@@ -292,19 +265,10 @@ impl Heap {
             if before.free {
                 self.remove(mem, before)?;
                 wipe(mem, block)?;
-                block = Block {
-                    size: before.size + HEADER + block.size,
-                    ..before
-                };
+                block = Block { size: before.size + HEADER + block.size, ..before };
             }
         }
-        self.write(
-            mem,
-            Block {
-                free: false,
-                ..block
-            },
-        )?;
+        self.write(mem, Block { free: false, ..block })?;
         set(mem, block.next(), block.at)?;
         self.insert(mem, block.at)?;
         Ok(true)
@@ -318,11 +282,7 @@ impl Heap {
             return Ok(Change::NoRoom);
         };
         let next = self.block(mem, block.next())?;
-        let room = if next.free {
-            block.size + HEADER + next.size
-        } else {
-            block.size
-        };
+        let room = if next.free { block.size + HEADER + next.size } else { block.size };
         if wanted <= room {
             self.used = self.used.saturating_sub(block.size + HEADER);
             let mut whole = block;
@@ -336,10 +296,7 @@ impl Heap {
             return Ok(Change::InPlace);
         }
         Ok(match self.try_alloc(mem, size, align)? {
-            Some(to) => Change::Moved {
-                to,
-                len: block.size * 4,
-            },
+            Some(to) => Change::Moved { to, len: block.size * 4 },
             None => Change::NoRoom,
         })
     }
@@ -347,20 +304,13 @@ impl Heap {
     /// Makes the first `size` words of a block that is in no list an allocated
     /// one, and what is left over, if it is enough, a free one.
     fn take(&mut self, mem: &mut [u32], block: Block, size: u32) -> Checked<()> {
-        let mut block = Block {
-            free: false,
-            ..block
-        };
+        let mut block = Block { free: false, ..block };
         let left = block.size.checked_sub(size).ok_or(Corrupt)?;
         if left >= HEADER + LEAST {
             let end = block.next();
             block.size = size;
-            let rest = Block {
-                at: block.next(),
-                before: block.at,
-                size: left - HEADER,
-                free: false,
-            };
+            let rest =
+                Block { at: block.next(), before: block.at, size: left - HEADER, free: false };
             // A free neighbour was joined before, so nothing free follows.
             self.write(mem, rest)?;
             set(mem, end, rest.at)?;
@@ -389,28 +339,16 @@ impl Heap {
         }
         let before = get(mem, at)?;
         let header = get(mem, at + 1)?;
-        let block = Block {
-            at,
-            before,
-            size: header & !FREE,
-            free: header & FREE != 0,
-        };
+        let block = Block { at, before, size: header & !FREE, free: header & FREE != 0 };
         let last = self.words - HEADER;
         let limit = last.checked_sub(at).ok_or(Corrupt)?;
-        let in_order = if before == NONE {
-            at == 0
-        } else {
-            before < at && before.is_multiple_of(2)
-        };
+        let in_order =
+            if before == NONE { at == 0 } else { before < at && before.is_multiple_of(2) };
         if !in_order || !block.size.is_multiple_of(2) {
             return Err(Corrupt);
         }
         if at == last {
-            return if block.size == 0 && !block.free {
-                Ok(block)
-            } else {
-                Err(Corrupt)
-            };
+            return if block.size == 0 && !block.free { Ok(block) } else { Err(Corrupt) };
         }
         if block.size < LEAST || block.size > limit - HEADER || get(mem, block.next())? != at {
             return Err(Corrupt);
@@ -420,11 +358,7 @@ impl Heap {
 
     fn write(&self, mem: &mut [u32], block: Block) -> Checked<()> {
         set(mem, block.at, block.before)?;
-        set(
-            mem,
-            block.at + 1,
-            block.size | if block.free { FREE } else { 0 },
-        )
+        set(mem, block.at + 1, block.size | if block.free { FREE } else { 0 })
     }
 
     /// Head of a list whose blocks all have `need` words or more.
@@ -441,18 +375,11 @@ impl Heap {
             let first = above.trailing_zeros() as usize;
             (first, u32::from(*self.second.get(first)?).trailing_zeros())
         };
-        self.heads
-            .get(first)?
-            .get(second as usize)
-            .copied()
-            .filter(|&at| at != NONE)
+        self.heads.get(first)?.get(second as usize).copied().filter(|&at| at != NONE)
     }
 
     fn head(&mut self, (first, second): (usize, usize)) -> Checked<&mut u32> {
-        self.heads
-            .get_mut(first)
-            .and_then(|row| row.get_mut(second))
-            .ok_or(Corrupt)
+        self.heads.get_mut(first).and_then(|row| row.get_mut(second)).ok_or(Corrupt)
     }
 
     /// Marks the block at `at` free and puts it at the head of its list.

@@ -88,18 +88,12 @@ pub const fn table<V: Copy, const N: usize>(
     empty: V,
 ) -> [Entry<V>; N] {
     assert!(ids.len() == values.len(), "one value for each id");
-    let mut table = [Entry {
-        id: 0,
-        value: empty,
-    }; N];
+    let mut table = [Entry { id: 0, value: empty }; N];
     let mut i = 0;
     while i < ids.len() {
         let entry = &mut table[hash.place(ids[i])];
         assert!(entry.id == 0, "two ids in one place");
-        *entry = Entry {
-            id: ids[i],
-            value: values[i],
-        };
+        *entry = Entry { id: ids[i], value: values[i] };
         i += 1;
     }
     table

@@ -43,11 +43,7 @@ impl Memory for Ram {
         }
         let r = Self::off(at, len, 0)?;
         let h = HEAP as usize;
-        if r.start < h {
-            self.bytes.get(r)
-        } else {
-            self.heap_bytes.get(r.start - h..r.end - h)
-        }
+        if r.start < h { self.bytes.get(r) } else { self.heap_bytes.get(r.start - h..r.end - h) }
     }
     fn writable(&mut self, at: u32, len: u32) -> Option<&mut [u8]> {
         if len == 0 {
@@ -118,21 +114,10 @@ impl Bench {
     fn new() -> Self {
         let mut ram = Ram::new();
         let task = Task::new(BASE + 0x40, BASE + 0x100, 0x80, BASE + HEAP, &mut ram.heap);
-        Self {
-            ram,
-            desk: Desk {
-                room: usize::MAX,
-                ..Desk::default()
-            },
-            task,
-        }
+        Self { ram, desk: Desk { room: usize::MAX, ..Desk::default() }, task }
     }
     fn call(&mut self, name: &str, args: &[u32]) -> Outcome {
-        let slot = SERVICES
-            .iter()
-            .find(|s| s.function == name)
-            .expect(name)
-            .slot;
+        let slot = SERVICES.iter().find(|s| s.function == name).expect(name).slot;
         let mut r = [0; 4];
         r[..args.len()].copy_from_slice(args);
         self.raw(u32::from(slot), r)
@@ -141,11 +126,7 @@ impl Bench {
         dispatch(slot, args, &mut self.ctx())
     }
     fn ctx(&mut self) -> Context<'_, Ram, Desk> {
-        Context {
-            memory: &mut self.ram,
-            board: &mut self.desk,
-            task: &mut self.task,
-        }
+        Context { memory: &mut self.ram, board: &mut self.desk, task: &mut self.task }
     }
     /// Runs parked work to its end.
     fn finish(&mut self, mut outcome: Outcome) -> Outcome {
@@ -172,21 +153,14 @@ fn the_input_is_read_in_order_until_its_end() {
     assert_eq!(b.call("io_read", &[buf, 0x70]), Outcome::Return(0x10));
     assert_eq!(b.ram.bytes[0x2000..0x2010], b.ram.bytes[0x170..0x180]);
     assert_eq!(b.call("io_read", &[buf, 0x70]), Outcome::Return(0));
-    assert_eq!(
-        b.call("io_read", &[BASE, 1]),
-        bad(16, 0),
-        "read-only memory"
-    );
+    assert_eq!(b.call("io_read", &[BASE, 1]), bad(16, 0), "read-only memory");
 }
 
 #[test]
 fn output_of_any_length_arrives_in_pieces() {
     let mut b = Bench::new();
     let parked = b.call("io_write", &[BASE, 100_000]);
-    assert!(matches!(
-        parked,
-        Outcome::Park(Park::Job(Job::Write { .. }))
-    ));
+    assert!(matches!(parked, Outcome::Park(Park::Job(Job::Write { .. }))));
     assert_eq!(b.finish(parked), Outcome::Return(100_000));
     assert_eq!(b.desk.out, b.ram.bytes[..100_000]);
     assert_eq!(b.call("io_error", &[BASE, 3]), Outcome::Return(3));
@@ -197,10 +171,7 @@ fn output_of_any_length_arrives_in_pieces() {
 fn output_past_the_limit_ends_the_task_and_keeps_what_fitted() {
     let mut b = Bench::new();
     b.desk.room = 10;
-    let end = Ending {
-        status: Status::OUTPUT_LIMIT,
-        code: -1,
-    };
+    let end = Ending { status: Status::OUTPUT_LIMIT, code: -1 };
     assert_eq!(b.call("io_write", &[BASE, 11]), Outcome::End(end));
     assert_eq!(b.desk.out.len(), 10);
 }
@@ -208,16 +179,7 @@ fn output_past_the_limit_ends_the_task_and_keeps_what_fitted() {
 #[test]
 fn every_bad_pointer_names_service_and_argument() {
     let mut b = Bench::new();
-    let wrong = [
-        0,
-        4,
-        BASE - 1,
-        BASE + SIZE,
-        0x2000_0000,
-        0x8000,
-        0xFFFF_FFF0,
-        u32::MAX,
-    ];
+    let wrong = [0, 4, BASE - 1, BASE + SIZE, 0x2000_0000, 0x8000, 0xFFFF_FFF0, u32::MAX];
     for p in wrong {
         for len in [1, 64, 0x8000_0000, u32::MAX] {
             assert_eq!(b.call("io_read", &[p, len]), bad(16, 0), "{p:#x}+{len:#x}");
@@ -247,10 +209,7 @@ fn withdrawn_and_unknown_services_are_named() {
     b.task.allowed.set(3, false);
     let fault = Fault::Unknown { slot: 3 };
     assert_eq!(b.raw(3, [0; 4]), Outcome::Fault(fault));
-    assert_eq!(
-        (fault.status(), fault.service()),
-        (Status::SYSCALL_UNKNOWN, 4)
-    );
+    assert_eq!((fault.status(), fault.service()), (Status::SYSCALL_UNKNOWN, 4));
     assert_eq!(b.desk.beats, 0);
     assert_eq!(b.raw(5, [0; 4]), Outcome::Return(0));
     let clock = Allowed::by_id(|id| id == sk_abi::service::hash("time.now/1"));
@@ -260,15 +219,9 @@ fn withdrawn_and_unknown_services_are_named() {
 #[test]
 fn endings_carry_code_and_message() {
     let mut b = Bench::new();
-    let exit = Outcome::End(Ending {
-        status: Status::OK,
-        code: -3,
-    });
+    let exit = Outcome::End(Ending { status: Status::OK, code: -3 });
     assert_eq!(b.call("task_exit", &[-3i32 as u32]), exit);
-    let abort = Outcome::End(Ending {
-        status: Status::PANIC,
-        code: -1,
-    });
+    let abort = Outcome::End(Ending { status: Status::PANIC, code: -1 });
     b.ram.bytes[..5].copy_from_slice(b"alas!");
     assert_eq!(b.call("task_abort", &[BASE, 5]), abort);
     assert_eq!(b.task.message(), b"alas!");
@@ -283,15 +236,9 @@ fn time_is_64_bits_wide_both_ways() {
     b.task.deadline = 0x1_2345_6790;
     assert_eq!(b.call("time_now", &[]), Outcome::Return(0x1_2345_6789));
     assert_eq!(b.call("task_remaining", &[]), Outcome::Return(7));
-    assert_eq!(
-        b.call("time_sleep_until", &[0x2345_6789, 1]),
-        Outcome::Return(0)
-    );
+    assert_eq!(b.call("time_sleep_until", &[0x2345_6789, 1]), Outcome::Return(0));
     let until = Park::SleepUntil(0x1_2345_678A);
-    assert_eq!(
-        b.call("time_sleep_until", &[0x2345_678A, 1]),
-        Outcome::Park(until)
-    );
+    assert_eq!(b.call("time_sleep_until", &[0x2345_678A, 1]), Outcome::Park(until));
     assert_eq!(until.resume(&mut b.ctx()), Outcome::Park(until));
     b.desk.now += 1;
     assert_eq!(until.resume(&mut b.ctx()), Outcome::Return(0));
@@ -311,9 +258,7 @@ fn the_log_is_cut_to_whole_characters() {
 fn memory_moves_and_is_zeroed() {
     let mut b = Bench::new();
     let parked = b.call("mem_calloc", &[1000, 100]);
-    let Outcome::Return(block) = b.finish(parked) else {
-        panic!("{parked:?}")
-    };
+    let Outcome::Return(block) = b.finish(parked) else { panic!("{parked:?}") };
     let block = block as u32;
     let at = (block - BASE - HEAP) as usize;
     assert_eq!(b.ram.heap_bytes[at..at + 100_000], [0; 100_000]);
@@ -327,41 +272,23 @@ fn memory_moves_and_is_zeroed() {
     assert_eq!(shrunk, Outcome::Return(u64::from(block)));
     assert!(b.task.heap.used() < used);
     // What was cut off is taken, so the block cannot grow where it is.
-    assert!(matches!(
-        b.call("mem_alloc", &[96_000, 0]),
-        Outcome::Return(1..)
-    ));
+    assert!(matches!(b.call("mem_alloc", &[96_000, 0]), Outcome::Return(1..)));
     let grown = b.call("mem_realloc", &[block, 5000, 0]);
-    let Outcome::Return(moved) = b.finish(grown) else {
-        panic!("{grown:?}")
-    };
+    let Outcome::Return(moved) = b.finish(grown) else { panic!("{grown:?}") };
     assert_ne!(moved as u32, block);
     let to = (moved as u32 - BASE - HEAP) as usize;
     assert_eq!(b.ram.heap_bytes[to..to + 100], [0x55; 100]);
-    assert_eq!(
-        b.call("mem_free", &[block]),
-        bad(27, 0),
-        "given back by the move"
-    );
+    assert_eq!(b.call("mem_free", &[block]), bad(27, 0), "given back by the move");
     assert_eq!(b.call("mem_alloc", &[u32::MAX, 0]), Outcome::Return(0));
-    assert_eq!(
-        b.call("mem_calloc", &[0x10000, 0x10000]),
-        Outcome::Return(0)
-    );
-    assert_eq!(
-        b.call("mem_size", &[]),
-        Outcome::Return(u64::from(SIZE - HEAP))
-    );
+    assert_eq!(b.call("mem_calloc", &[0x10000, 0x10000]), Outcome::Return(0));
+    assert_eq!(b.call("mem_size", &[]), Outcome::Return(u64::from(SIZE - HEAP)));
 }
 
 #[test]
 fn an_overwritten_heap_ends_the_task_with_a_reason() {
     let mut b = Bench::new();
     b.ram.heap.fill(0x5A5A_5A5A);
-    let end = Ending {
-        status: Status::PANIC,
-        code: -1,
-    };
+    let end = Ending { status: Status::PANIC, code: -1 };
     assert_eq!(b.call("mem_alloc", &[8, 0]), Outcome::End(end));
     assert_eq!(b.task.message(), b"the heap's bookkeeping was overwritten");
 }

@@ -12,13 +12,7 @@ enum Op {
 }
 
 fn size() -> impl Strategy<Value = u32> {
-    prop_oneof![
-        0u32..64,
-        0u32..4096,
-        Just(u32::MAX),
-        Just(u32::MAX - 8),
-        Just(65_000)
-    ]
+    prop_oneof![0u32..64, 0u32..4096, Just(u32::MAX), Just(u32::MAX - 8), Just(65_000)]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -124,7 +118,7 @@ proptest! {
     /// block it hands out is inside.
     #[test]
     fn survives_any_overwriting(
-        ops in prop::collection::vec((op(), any::<u32>(), any::<u32>(), 0u8..4), 1..200),
+        ops in prop::collection::vec((op(), any::<u32>(), any::<u32>(), 0u8..5), 1..200),
         words in 8usize..600,
     ) {
         let mut mem = vec![0; words];
@@ -136,6 +130,7 @@ proptest! {
                 0 => mem[at] = value,
                 1 => mem[at] ^= 1 << (value % 32),
                 2 => mem[at] = value % words as u32, // a link or a size that looks right
+                3 => mem[at] = u32::MAX - value % 16, // one that overflows
                 _ => {}
             }
             let inside = |at: u32, size: u32| {
@@ -181,6 +176,40 @@ fn an_overwritten_header_is_an_error_from_then_on() {
     mem[b as usize / 4 + 16] = 0x4242_4242;
     assert_eq!(heap.alloc(&mut mem, 8, 8), Err(Corrupt));
     assert_eq!(heap.alloc(&mut mem, 8, 8), Err(Corrupt), "and stays so");
+}
+
+#[test]
+fn forged_links_and_sizes_are_found_out() {
+    // Three free blocks of one list, apart from each other.
+    let setup = |mem: &mut Vec<u32>| {
+        let mut heap = Heap::new(mem);
+        let all: Vec<u32> = (0..6).map(|_| heap.alloc(mem, 64, 8).unwrap().unwrap()).collect();
+        for i in [0, 2, 4] {
+            assert_eq!(heap.free(mem, all[i]), Ok(true));
+        }
+        (heap, all.into_iter().map(|at| at as usize / 4).collect::<Vec<_>>())
+    };
+    let mut mem = vec![0; 1024];
+    // The head of the list (freed last) claims that a block in use is next.
+    let (mut heap, at) = setup(&mut mem);
+    mem[at[4]] = at[1] as u32 - 2;
+    assert_eq!(heap.alloc(&mut mem, 64, 8), Err(Corrupt));
+    // ... that the one after next is: free, but it does not point back.
+    let (mut heap, at) = setup(&mut mem);
+    mem[at[4]] = at[0] as u32 - 2;
+    assert_eq!(heap.alloc(&mut mem, 64, 8), Err(Corrupt));
+    // The middle one lies about the one before it; its neighbour is freed.
+    let (mut heap, at) = setup(&mut mem);
+    mem[at[2] + 1] = at[0] as u32 - 2;
+    assert_eq!(heap.free(&mut mem, at[1] as u32 * 4), Err(Corrupt));
+    // Sizes whose end is past the heap, or past the end of the numbers.
+    for size in [1024, 1020, 0x7FFF_FFF0, u32::MAX - 1, u32::MAX, u32::MAX - at[1] as u32] {
+        let (mut heap, at) = setup(&mut mem);
+        mem[at[1] - 1] = size & !1;
+        assert_eq!(heap.free(&mut mem, at[1] as u32 * 4), Ok(false), "{size:#x}");
+        mem[at[4] - 1] = size | 1;
+        assert_eq!(heap.alloc(&mut mem, 64, 8), Err(Corrupt), "{size:#x}");
+    }
 }
 
 #[test]

@@ -58,19 +58,13 @@ fn every_service_is_found_and_nothing_else() {
 #[test]
 fn a_withdrawn_service_is_unknown() {
     let mut words = [0xAAAA_AAAA; ENTRIES * 2];
-    fill(&mut words, |slot| {
-        (slot != 17).then_some(0x8000 + u32::from(slot) * 12)
-    });
+    fill(&mut words, |slot| (slot != 17).then_some(0x8000 + u32::from(slot) * 12));
     let find = |id: u32| {
         let [found, address] = words.as_chunks::<2>().0[HASH.place(id)];
         if found == id { address } else { 0 }
     };
     for s in SERVICES {
-        let expected = if s.slot == 17 {
-            0
-        } else {
-            0x8000 + u32::from(s.slot) * 12
-        };
+        let expected = if s.slot == 17 { 0 } else { 0x8000 + u32::from(s.slot) * 12 };
         assert_eq!(find(s.id), expected, "{}", s.name);
     }
 }

@@ -51,7 +51,12 @@ impl Journal {
     /// Nothing has run yet in this boot.
     #[must_use]
     pub const fn new() -> Self {
-        Journal { entries: [const { None }; JOURNAL], next: 0, last_seq: [0; CLIENTS_MAX], count: 0 }
+        Journal {
+            entries: [const { None }; JOURNAL],
+            next: 0,
+            last_seq: [0; CLIENTS_MAX],
+            count: 0,
+        }
     }
 
     /// Tasks entered since boot.
@@ -63,7 +68,10 @@ impl Journal {
     /// The finished task of this client with this name.
     #[must_use]
     pub fn find(&self, client: u8, task: TaskId) -> Option<&Entry> {
-        self.entries.iter().flatten().find(|entry| entry.client == client && entry.receipt.task_id == task)
+        self.entries
+            .iter()
+            .flatten()
+            .find(|entry| entry.client == client && entry.receipt.task_id == task)
     }
 
     /// The finished task with this name, whoever owns it.

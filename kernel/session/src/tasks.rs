@@ -8,16 +8,18 @@
 //! here: whoever asked asks again after each step ([`Tasks::commit_outcome`],
 //! [`Tasks::abort_outcome`]), so there is no list of waiters to overflow.
 
+mod steps;
+
 use blake2::{Blake2s256, Digest as _};
 use sk_abi::Status;
-use sk_wire::control::{self, Fault, Output, Phase, Receipt, TaskStatus, receipt_flags};
-use sk_wire::frames::Object;
-use sk_wire::manifest::{Digest, FORMAT_SKX1, MANIFEST_VERSION, Manifest, Part, TaskId, flags};
 use sk_wire::blob::Policy;
+use sk_wire::control::{self, Phase, Receipt, TaskStatus, receipt_flags};
+use sk_wire::frames::Object;
+use sk_wire::manifest::{Digest, FORMAT_SKX1, MANIFEST_VERSION, Manifest, TaskId, flags};
 use sk_wire::{BootId, Roles};
 
 use crate::base::{MS, Micros, SECOND, earliest};
-use crate::journal::{Entry, Journal, Verdict};
+use crate::journal::{Journal, Verdict};
 use crate::server::board::{Board, TaskState};
 use crate::upload::{OBJECT_MAX, Put, Upload};
 
@@ -39,7 +41,8 @@ pub struct Limits {
 
 impl Limits {
     /// What holds without a configuration.
-    pub const DEFAULT: Limits = Limits { hold: 60 * SECOND, owner_silence: 30 * SECOND, wall_ms_max: u32::MAX };
+    pub const DEFAULT: Limits =
+        Limits { hold: 60 * SECOND, owner_silence: 30 * SECOND, wall_ms_max: u32::MAX };
 
     /// What the policy says.
     #[must_use]
@@ -103,13 +106,25 @@ impl Sum {
 #[derive(Debug)]
 enum Stage {
     Idle,
-    Receiving { stalls_at: Micros, expires: Micros },
-    Verifying { object: Object, sum: Sum },
+    Receiving {
+        stalls_at: Micros,
+        expires: Micros,
+    },
+    Verifying {
+        object: Object,
+        sum: Sum,
+    },
     Loading,
-    Running { since: Micros },
+    Running {
+        since: Micros,
+    },
     /// Ended; output is being digested.
-    Summing { sum: Sum },
-    Replying { until: Micros },
+    Summing {
+        sum: Sum,
+    },
+    Replying {
+        until: Micros,
+    },
     Scrub,
 }
 
@@ -191,7 +206,9 @@ impl Tasks {
     }
 
     fn own(&self, client: u8, task: TaskId) -> Option<&Active> {
-        self.active.as_ref().filter(|active| active.client == client && active.manifest.task_id == task)
+        self.active
+            .as_ref()
+            .filter(|active| active.client == client && active.manifest.task_id == task)
     }
 
     /// The receipt of a finished task, for its owner.
@@ -220,7 +237,14 @@ impl Tasks {
     }
 
     /// SUBMIT. `Ok` = where the task is, and how many ms its upload may take.
-    pub fn submit(&mut self, now: Micros, board: &mut impl Board, client: u8, roles: Roles, encoded: &[u8]) -> Result<(Phase, u32), Refused> {
+    pub fn submit(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        client: u8,
+        roles: Roles,
+        encoded: &[u8],
+    ) -> Result<(Phase, u32), Refused> {
         let manifest: Manifest = control::decode(encoded).map_err(|error| (error.status(), 0))?;
         if manifest.version != MANIFEST_VERSION {
             return Err((Status::VERSION, u32::from(MANIFEST_VERSION)));
@@ -230,7 +254,11 @@ impl Tasks {
         }
         let digest: Digest = Blake2s256::digest(encoded).into();
         if let Some(active) = self.own(client, manifest.task_id) {
-            return if active.digest == digest { Ok((self.phase(), self.expires_ms(now))) } else { Err((Status::CONFLICT, 0)) };
+            return if active.digest == digest {
+                Ok((self.phase(), self.expires_ms(now)))
+            } else {
+                Err((Status::CONFLICT, 0))
+            };
         }
         match self.journal.judge(client, manifest.task_id, &digest) {
             Verdict::Finished => return Ok((Phase::Done, 0)),
@@ -262,7 +290,9 @@ impl Tasks {
             return Err((Status::TOO_BIG, OBJECT_MAX));
         }
         board.owner(usize::from(client));
-        board.reserve(&manifest).map_err(|status| (status, facts.memory_kib.saturating_mul(1024)))?;
+        board
+            .reserve(&manifest)
+            .map_err(|status| (status, facts.memory_kib.saturating_mul(1024)))?;
         if !(self.image.begin(image) && self.input.begin(input)) {
             return Err((Status::TOO_BIG, OBJECT_MAX));
         }
@@ -281,7 +311,15 @@ impl Tasks {
 
     /// A PUT of the owner. `false` = not for the active task, or out of range;
     /// nothing was changed.
-    pub fn put(&mut self, now: Micros, board: &mut impl Board, client: u8, object: u8, offset: u32, bytes: &[u8]) -> bool {
+    pub fn put(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        client: u8,
+        object: u8,
+        offset: u32,
+        bytes: &[u8],
+    ) -> bool {
         if !self.owns(client) {
             return false;
         }
@@ -323,7 +361,13 @@ impl Tasks {
         if self.own(client, task).is_none() {
             return match self.journal.find(client, task) {
                 Some(_) => Ok(()),
-                None if self.active.as_ref().is_some_and(|active| active.manifest.task_id == task) => Err((Status::NOT_OWNER, 0)),
+                None if self
+                    .active
+                    .as_ref()
+                    .is_some_and(|active| active.manifest.task_id == task) =>
+                {
+                    Err((Status::NOT_OWNER, 0))
+                }
                 None => Err((Status::BAD_STATE, 0)),
             };
         }
@@ -357,9 +401,20 @@ impl Tasks {
     }
 
     /// ABORT by the owner or an operator; the task meant comes back.
-    pub fn abort(&mut self, board: &mut impl Board, client: u8, operator: bool, task: TaskId) -> Result<TaskId, Refused> {
-        let Some(active) = self.active.as_mut().filter(|active| task == TaskId::ACTIVE || active.manifest.task_id == task) else {
-            let known = self.journal.find_any(task).filter(|entry| operator || entry.client == client);
+    pub fn abort(
+        &mut self,
+        board: &mut impl Board,
+        client: u8,
+        operator: bool,
+        task: TaskId,
+    ) -> Result<TaskId, Refused> {
+        let Some(active) = self
+            .active
+            .as_mut()
+            .filter(|active| task == TaskId::ACTIVE || active.manifest.task_id == task)
+        else {
+            let known =
+                self.journal.find_any(task).filter(|entry| operator || entry.client == client);
             return known.map(|_| task).ok_or((Status::BAD_STATE, 0));
         };
         let task = active.manifest.task_id;
@@ -413,7 +468,10 @@ impl Tasks {
     /// STATUS; the caller has checked that `client` may ask.
     #[must_use]
     pub fn status(&self, board: &impl Board, task: TaskId) -> Option<TaskStatus> {
-        let active = self.active.as_ref().filter(|active| task == TaskId::ACTIVE || active.manifest.task_id == task);
+        let active = self
+            .active
+            .as_ref()
+            .filter(|active| task == TaskId::ACTIVE || active.manifest.task_id == task);
         let name = active.map_or(task, |active| active.manifest.task_id);
         let mut status = TaskStatus { task_id: name, phase: self.phase(), ..TaskStatus::default() };
         if let Some(entry) = self.journal.find_any(name) {
@@ -429,7 +487,8 @@ impl Tasks {
                 (status.cpu_us, status.wall_us) = (progress.cpu_us, progress.wall_us);
                 (status.beats, status.last_service) = (progress.beats, progress.last_service);
             }
-            (status.stdout, status.stderr) = (length(board, Object::Stdout), length(board, Object::Stderr));
+            (status.stdout, status.stderr) =
+                (length(board, Object::Stdout), length(board, Object::Stderr));
         }
         Some(status)
     }
@@ -443,7 +502,8 @@ impl Tasks {
 
     /// The client has closed its last session.
     pub fn left(&mut self, board: &mut impl Board, client: u8) {
-        let detached = self.active.as_ref().is_some_and(|active| active.manifest.has(flags::DETACH));
+        let detached =
+            self.active.as_ref().is_some_and(|active| active.manifest.has(flags::DETACH));
         if self.owns(client) && !(detached && matches!(self.stage, Stage::Running { .. })) {
             self.end(board, Status::SESSION_LOST);
         }
@@ -451,8 +511,14 @@ impl Tasks {
 
     /// Work that a step would do without waiting for anything?
     #[must_use]
-    pub const fn has_work(&self) -> bool {
-        self.news.is_some() || matches!(self.stage, Stage::Verifying { .. } | Stage::Loading | Stage::Summing { .. } | Stage::Scrub)
+    pub fn has_work(&self) -> bool {
+        let stopped = self.active.as_ref().is_some_and(|active| active.stopped);
+        stopped && matches!(self.stage, Stage::Running { .. })
+            || self.news.is_some()
+            || matches!(
+                self.stage,
+                Stage::Verifying { .. } | Stage::Loading | Stage::Summing { .. } | Stage::Scrub
+            )
     }
 
     /// When a time limit runs out.
@@ -460,7 +526,9 @@ impl Tasks {
     pub fn next_deadline(&self) -> Option<Micros> {
         let mut at = None;
         match self.stage {
-            Stage::Receiving { stalls_at, expires } => earliest(&mut at, Some(stalls_at.min(expires))),
+            Stage::Receiving { stalls_at, expires } => {
+                earliest(&mut at, Some(stalls_at.min(expires)));
+            }
             Stage::Replying { until } => earliest(&mut at, Some(until)),
             Stage::Running { .. } => earliest(&mut at, self.owner_limit()),
             _ => {}
@@ -469,156 +537,17 @@ impl Tasks {
     }
 
     fn owner_limit(&self) -> Option<Micros> {
-        let active = self.active.as_ref().filter(|active| !active.manifest.has(flags::DETACH) && !active.stopped)?;
+        let active = self
+            .active
+            .as_ref()
+            .filter(|active| !active.manifest.has(flags::DETACH) && !active.stopped)?;
         Some(active.owner_heard.saturating_add(self.limits.owner_silence))
-    }
-
-    /// One bounded step: at most [`DIGEST_STEP`] bytes, or one load, or one
-    /// piece of scrubbing.
-    pub fn step(&mut self, now: Micros, board: &mut impl Board) -> Option<Change> {
-        if let Some(news) = self.news.take() {
-            return Some(news);
-        }
-        let mut budget = DIGEST_STEP;
-        while self.verify(board, &mut budget) {}
-        match &mut self.stage {
-            Stage::Receiving { stalls_at, expires } => {
-                let late = match () {
-                    () if now >= *expires => Status::WALL_DEADLINE,
-                    () if now >= *stalls_at => Status::TIMEOUT,
-                    () => return None,
-                };
-                self.fail(late, 0);
-                self.news.take()
-            }
-            Stage::Loading => {
-                let Some(active) = self.active.as_mut() else { return self.abandon() };
-                if let Err((status, detail)) = board.load() {
-                    self.fail(status, detail);
-                    return self.news.take();
-                }
-                active.owner_heard = now;
-                self.stage = Stage::Running { since: now };
-                board.start(now);
-                self.active().map(|(task, _)| Change::Started(task))
-            }
-            Stage::Running { .. } => match board.task() {
-                TaskState::Running(_) => {
-                    if self.owner_limit().is_some_and(|limit| now >= limit) {
-                        self.end(board, Status::SESSION_LOST);
-                    }
-                    None
-                }
-                TaskState::Ended(_) => {
-                    self.stage = Stage::Summing { sum: Sum::new() };
-                    self.sum_up(now, board, budget)
-                }
-                TaskState::Idle => {
-                    self.stage = Stage::Summing { sum: Sum::new() };
-                    None
-                }
-            },
-            Stage::Summing { .. } => self.sum_up(now, board, budget),
-            Stage::Replying { until } => {
-                if now >= *until {
-                    self.scrub();
-                }
-                None
-            }
-            Stage::Scrub => board.scrub_step().then(|| {
-                self.stage = Stage::Idle;
-                Change::Idle
-            }),
-            Stage::Idle if self.active.is_some() => self.abandon(),
-            Stage::Idle | Stage::Verifying { .. } => None,
-        }
-    }
-
-    /// Digests image, then input; `true` = there may be more to do at once.
-    fn verify(&mut self, board: &mut impl Board, budget: &mut usize) -> bool {
-        let (Stage::Verifying { object, sum }, Some(active)) = (&mut self.stage, &self.active) else { return false };
-        let part: Part = if *object == Object::Image { active.manifest.image } else { active.manifest.input };
-        let bytes = board.bytes(*object).get(..part.size as usize);
-        let Some(bytes) = bytes else {
-            self.fail(Status::KERNEL_BUG, 0);
-            return false;
-        };
-        let Some(digest) = sum.step(bytes, budget) else { return false };
-        let object = *object;
-        if digest != part.digest {
-            self.fail(Status::DIGEST, object as u32);
-            return false;
-        }
-        self.stage = match object {
-            Object::Image => Stage::Verifying { object: Object::Input, sum: Sum::new() },
-            _ => Stage::Loading,
-        };
-        true
-    }
-
-    /// Digests output; enters the receipt when that is done.
-    fn sum_up(&mut self, now: Micros, board: &mut impl Board, mut budget: usize) -> Option<Change> {
-        let (Stage::Summing { sum }, Some(active)) = (&mut self.stage, &self.active) else { return None };
-        let digest = sum.step(board.bytes(Object::Stdout), &mut budget)?;
-        let mut receipt = self.receipt_of(active);
-        receipt.stdout = Output { start: board.dropped(Object::Stdout), len: length(board, Object::Stdout), digest };
-        receipt.stderr_len = length(board, Object::Stderr);
-        match board.task() {
-            TaskState::Ended(ending) => {
-                receipt.status = ending.status.0;
-                receipt.exit = ending.exit;
-                receipt.usage = ending.usage;
-                receipt.fault = ending.fault.map(Fault);
-                receipt.detail = ending.detail;
-                receipt.message = ending.message;
-            }
-            // The board has lost the task: its own fault, and said so.
-            TaskState::Idle | TaskState::Running(_) => receipt.status = Status::KERNEL_BUG.0,
-        }
-        let status = receipt.status();
-        let (task, client, manifest) = (receipt.task_id, active.client, active.digest);
-        self.journal.enter(Entry { client, manifest, receipt });
-        self.stage = Stage::Replying { until: now + self.limits.hold };
-        Some(Change::Ended(task, status))
-    }
-
-    fn receipt_of(&self, active: &Active) -> Receipt {
-        Receipt {
-            boot_id: self.boot_id,
-            task_id: active.manifest.task_id,
-            image_digest: active.manifest.image.digest,
-            input_digest: active.manifest.input.digest,
-            flags: if active.manifest.has(flags::DIRECT) { receipt_flags::UNSHIELDED } else { 0 },
-            ..Receipt::default()
-        }
-    }
-
-    /// Ends a task that was never entered.
-    fn fail(&mut self, status: Status, detail: u32) {
-        if let Some(active) = &self.active {
-            let mut receipt = self.receipt_of(active);
-            receipt.status = status.0;
-            receipt.detail = detail;
-            receipt.flags = receipt_flags::NOT_STARTED;
-            let (client, manifest) = (active.client, active.digest);
-            self.news = Some(Change::Ended(receipt.task_id, status));
-            self.journal.enter(Entry { client, manifest, receipt });
-        }
-        self.scrub();
-    }
-
-    fn abandon(&mut self) -> Option<Change> {
-        self.scrub();
-        None
-    }
-
-    fn scrub(&mut self) {
-        self.active = None;
-        self.stage = Stage::Scrub;
     }
 }
 
 /// Bytes of an output written so far, those dropped included.
 pub(crate) fn length(board: &impl Board, object: Object) -> u32 {
-    u32::try_from(board.bytes(object).len()).unwrap_or(u32::MAX).saturating_add(board.dropped(object))
+    u32::try_from(board.bytes(object).len())
+        .unwrap_or(u32::MAX)
+        .saturating_add(board.dropped(object))
 }

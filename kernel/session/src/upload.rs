@@ -96,13 +96,18 @@ impl Upload {
     /// places are right, the last one shorter; anything else is RANGE.
     pub fn put(&mut self, offset: u32, len: usize) -> Result<Put, Status> {
         let index = offset / CHUNK_U32;
-        let right = offset < self.size && offset.is_multiple_of(CHUNK_U32) && len == (self.size - offset).min(CHUNK_U32) as usize;
-        let Some(byte) = self.bits.get_mut(index as usize / 8).filter(|_| right) else { return Err(Status::RANGE) };
+        let right = offset < self.size
+            && offset.is_multiple_of(CHUNK_U32)
+            && len == (self.size - offset).min(CHUNK_U32) as usize;
+        let Some(byte) = self.bits.get_mut(index as usize / 8).filter(|_| right) else {
+            return Err(Status::RANGE);
+        };
         let bit = 1 << (index % 8);
         let put = if *byte & bit == 0 { Put::New } else { Put::Duplicate };
         *byte |= bit;
         self.unacknowledged = self.unacknowledged.saturating_add(1);
-        self.ack_due |= put == Put::Duplicate || index != self.expected || self.unacknowledged >= ACK_EVERY;
+        self.ack_due |=
+            put == Put::Duplicate || index != self.expected || self.unacknowledged >= ACK_EVERY;
         self.expected = index + 1;
         self.top = self.top.max(index + 1);
         while self.base < self.top && self.has(self.base) {

@@ -15,7 +15,8 @@ fn a_small_task_is_one_round_trip_after_the_handshake() {
     let config = config();
     let mut world = World::new(&config, 1, FINE);
     let image = vec![0xAA; 300];
-    let n = world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &image, b"some input", "echo")));
+    let n =
+        world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &image, b"some input", "echo")));
     assert!(world.finish(n, 5 * SECOND), "{:?}", world.players[n].told);
     let told = &world.players[n].told;
     assert_eq!(told.error, None);
@@ -35,7 +36,8 @@ fn a_small_task_is_one_round_trip_after_the_handshake() {
 #[test]
 fn a_large_task_arrives_whole() {
     let config = config();
-    let mut world = World::new(&config, 2, Weather { rate: 250_000, delay: 1000, jitter: 3000, ..FINE });
+    let mut world =
+        World::new(&config, 2, Weather { rate: 250_000, delay: 1000, jitter: 3000, ..FINE });
     let (image, input) = (world.dice.bytes(100_001), world.dice.bytes(333_333));
     let n = world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &image, &input, "echo")));
     assert!(world.finish(n, 60 * SECOND), "{:?}", world.players[n].client.doing());
@@ -97,7 +99,10 @@ fn what_cannot_be_loaded_is_named() {
     let mut world = World::new(&config, 7, FINE);
     let n = world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &[1; 10], b"", "unresolved")));
     assert!(world.finish(n, 5 * SECOND));
-    let Some(ClientError::Rejected { status, detail, .. }) = world.players[n].told.error.clone() else { panic!() };
+    let Some(ClientError::Rejected { status, detail, .. }) = world.players[n].told.error.clone()
+    else {
+        panic!()
+    };
     assert_eq!((status, detail), (Status::UNRESOLVED, 0x1234_5678));
     assert!(world.machine.entered.is_empty());
     assert!(world.until(SECOND, |world| world.server.phase() == Phase::Idle));
@@ -116,15 +121,22 @@ fn ping_status_and_abort_from_a_second_session() {
     let s = world.add(params(3, 1, Roles::OBSERVE), Job::Status(TaskId::ACTIVE));
     assert!(world.finish(s, 2 * SECOND));
     let status = world.players[s].told.status.expect("a status");
-    assert_eq!((status.phase, Some(status.task_id)), (Phase::Running, world.players[n].told.accepted));
+    assert_eq!(
+        (status.phase, Some(status.task_id)),
+        (Phase::Running, world.players[n].told.accepted)
+    );
     // The owner's key in another process.
     let before = world.now;
-    let a = world.add(params(0, 100, Roles::SUBMIT), Job::Abort { task_id: TaskId::ACTIVE, reason: 1 });
+    let a =
+        world.add(params(0, 100, Roles::SUBMIT), Job::Abort { task_id: TaskId::ACTIVE, reason: 1 });
     assert!(world.finish(a, 2 * SECOND));
     assert!(world.now - before < 500 * MS);
     assert_eq!(world.players[a].told.aborted.expect("aborted").1, Status::ABORTED_OWNER);
     assert!(world.finish(n, 2 * SECOND));
-    assert_eq!(world.players[n].told.receipt.as_ref().expect("receipt").status(), Status::ABORTED_OWNER);
+    assert_eq!(
+        world.players[n].told.receipt.as_ref().expect("receipt").status(),
+        Status::ABORTED_OWNER
+    );
 }
 
 #[test]
@@ -137,10 +149,15 @@ fn busy_is_said_with_a_time() {
     assert!(world.until(2 * SECOND, |world| world.players[n].told.started));
     let m = world.add(params(1, 1, Roles::SUBMIT), Job::Run(spec(1, &[1; 10], b"", "echo")));
     assert!(world.finish(m, 3 * SECOND));
-    let Some(ClientError::Busy { free_in_ms }) = world.players[m].told.error else { panic!("{:?}", world.players[m].told) };
+    let Some(ClientError::Busy { free_in_ms }) = world.players[m].told.error else {
+        panic!("{:?}", world.players[m].told)
+    };
     assert!((1..=5000).contains(&free_in_ms));
     assert!(world.finish(n, 8 * SECOND));
-    assert_eq!(world.players[n].told.receipt.as_ref().expect("receipt").status(), Status::WALL_DEADLINE);
+    assert_eq!(
+        world.players[n].told.receipt.as_ref().expect("receipt").status(),
+        Status::WALL_DEADLINE
+    );
 }
 
 #[test]
@@ -148,7 +165,10 @@ fn tasks_follow_each_other() {
     let config = config();
     let mut world = World::new(&config, 10, FINE);
     for seq in 1..=12 {
-        let n = world.add(params(0, seq * 10, Roles::SUBMIT), Job::Run(spec(seq, &[1; 100], b"again", "echo")));
+        let n = world.add(
+            params(0, seq * 10, Roles::SUBMIT),
+            Job::Run(spec(seq, &[1; 100], b"again", "echo")),
+        );
         assert!(world.finish(n, 5 * SECOND), "task {seq}");
         assert_eq!(world.players[n].told.stdout, b"again", "{:?}", world.players[n].told.error);
         world.pass(500 * MS);

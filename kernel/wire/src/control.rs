@@ -60,8 +60,12 @@ impl fmt::Display for CodecError {
 }
 
 /// Encodes into `buffer`; the bytes written come back.
-pub fn encode<'b, T: Serialize + ?Sized>(value: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], CodecError> {
-    let slice: &'b mut [u8] = postcard::serialize_with_flavor(value, Slice::new(buffer)).map_err(|_| CodecError::NoRoom)?;
+pub fn encode<'b, T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], CodecError> {
+    let slice: &'b mut [u8] = postcard::serialize_with_flavor(value, Slice::new(buffer))
+        .map_err(|_| CodecError::NoRoom)?;
     Ok(slice)
 }
 
@@ -89,7 +93,8 @@ impl<'a> Flavor for Same<'a> {
 /// Takes a value from the front of `bytes`; only its canonical encoding.
 fn take<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError> {
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Malformed)?;
-    let same = postcard::serialize_with_flavor(&value, Same(bytes)).map_err(|_| CodecError::NotCanonical)?;
+    let same = postcard::serialize_with_flavor(&value, Same(bytes))
+        .map_err(|_| CodecError::NotCanonical)?;
     if same.len() != rest.len() {
         return Err(CodecError::NotCanonical);
     }
@@ -186,7 +191,12 @@ impl<'a> Request<'a> {
 }
 
 /// Encodes a request.
-pub fn request<'b, T: Serialize>(id: u32, op: Op, body: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], CodecError> {
+pub fn request<'b, T: Serialize>(
+    id: u32,
+    op: Op,
+    body: &T,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], CodecError> {
     encode(&(id, op as u8, body), buffer)
 }
 
@@ -215,7 +225,13 @@ impl<'a> Answer<'a> {
 }
 
 /// Encodes an answer; `op` is the request's, known or not.
-pub fn answer<'b, T: Serialize>(id: u32, op: u8, status: Status, body: &T, buffer: &'b mut [u8]) -> Result<&'b [u8], CodecError> {
+pub fn answer<'b, T: Serialize>(
+    id: u32,
+    op: u8,
+    status: Status,
+    body: &T,
+    buffer: &'b mut [u8],
+) -> Result<&'b [u8], CodecError> {
     encode(&(id, op | ANSWER, status.0, body), buffer)
 }
 

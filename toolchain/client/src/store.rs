@@ -8,13 +8,15 @@
 //! client.key               X25519 secret of this user, made on first use
 //! boards/NAME.toml         what is needed to dial a board: its Noise key, the PSK
 //! boards/NAME.blob         the configuration blob that was made for it
-//! counters/FINGERPRINT     the last hs_counter and task sequence used with it
+//! counters/FINGERPRINT     the last hs_counter and task sequence given out for it
+//! lock                     held while anything above is made
 //! ```
 //!
 //! A board is recognised by its key, never by its address.
 
 use crate::hex;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -36,7 +38,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A file does not hold what it should.
-    #[error("{path}: {what}; move it away to have it made anew")]
+    #[error("{path}: {what}")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -46,13 +48,16 @@ pub enum StoreError {
     /// A board name that cannot be a file name.
     #[error("'{0}' is no board name: use 1 to 16 letters, digits, '-' or '_'")]
     BadName(String),
+    /// There is a board of this name, with another key.
+    #[error("a board named '{0}' is recorded already")]
+    NameTaken(String),
     /// The system gave no randomness.
     #[error("no randomness from the system: {0}")]
     Random(String),
 }
 
 /// A board this user may dial.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KnownBoard {
     /// Its name, as on its card.
     pub name: String,
@@ -69,6 +74,52 @@ impl KnownBoard {
         sk_wire::key_id(&self.noise_pk)
     }
 }
+
+impl fmt::Debug for KnownBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownBoard")
+            .field("name", &self.name)
+            .field("fingerprint", &hex::encode(&self.fingerprint()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every board on record, and the records that cannot be read: one bad file
+/// must not hide the others.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// The boards, by name.
+    pub boards: Vec<KnownBoard>,
+    /// What is wrong with the rest.
+    pub damaged: Vec<StoreError>,
+}
+
+impl Inventory {
+    /// The board with this key.
+    #[must_use]
+    pub fn by_fingerprint(&self, fingerprint: &[u8; 8]) -> Option<&KnownBoard> {
+        self.boards.iter().find(|board| board.fingerprint() == *fingerprint)
+    }
+
+    /// The board with this name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&KnownBoard> {
+        self.boards.iter().find(|board| board.name == name)
+    }
+}
+
+/// Numbers for one client: nobody else gets them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counters {
+    /// The first of [`HANDSHAKES`] handshake counters.
+    pub handshake: u64,
+    /// The task's number.
+    pub task: u64,
+}
+
+/// How many handshake counters [`Store::next_counters`] gives out at once: a
+/// client that gets no answer tries again, each time with the next.
+pub const HANDSHAKES: u64 = 32;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,30 +166,55 @@ impl Store {
     /// # Errors
     /// When the file cannot be read or made, or is damaged.
     pub fn client_secret(&self) -> Result<[u8; 32], StoreError> {
-        let path = self.root.join("client.key");
+        if let Some(secret) = self.read_secret()? {
+            return Ok(secret);
+        }
+        // Two programs may be here for the first time at once.
+        let _lock = self.lock()?;
+        if let Some(secret) = self.read_secret()? {
+            return Ok(secret);
+        }
+        let secret: [u8; 32] = random()?;
+        write_private(&self.secret_path(), format!("{}\n", hex::encode(&secret)).as_bytes())?;
+        Ok(secret)
+    }
+
+    fn secret_path(&self) -> PathBuf {
+        self.root.join("client.key")
+    }
+
+    fn read_secret(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        let path = self.secret_path();
         match fs::read_to_string(&path) {
-            Ok(text) => hex::decode(&text).ok_or_else(|| StoreError::Damaged {
-                path,
-                what: "not 64 hexadecimal digits".into(),
-            }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                let secret: [u8; 32] = random()?;
-                private_dir(&self.root)?;
-                write_private(&path, format!("{}\n", hex::encode(&secret)).as_bytes())?;
-                Ok(secret)
-            }
+            Ok(text) => match hex::decode(&text) {
+                Some(secret) => Ok(Some(secret)),
+                None => Err(StoreError::Damaged { path, what: "not 64 hexadecimal digits".into() }),
+            },
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(StoreError::Io { path, source }),
         }
     }
 
-    /// Records a board and the blob made for it.
+    /// Keeps other programs from making things until the file is dropped.
+    fn lock(&self) -> Result<File, StoreError> {
+        private_dir(&self.root)?;
+        open_locked(&self.root.join("lock"))
+    }
+
+    /// Records a board and the blob made for it. A board that is recorded
+    /// already may get another blob, never other keys.
     ///
     /// # Errors
-    /// [`StoreError::BadName`], or when a file cannot be written.
+    /// [`StoreError::BadName`], [`StoreError::NameTaken`], or when a file
+    /// cannot be read or written.
     pub fn add_board(&self, board: &KnownBoard, blob: &[u8]) -> Result<(), StoreError> {
         check_name(&board.name)?;
+        let _lock = self.lock()?;
         let dir = self.root.join("boards");
         private_dir(&dir)?;
+        if self.board(&board.name)?.is_some_and(|old| old != *board) {
+            return Err(StoreError::NameTaken(board.name.clone()));
+        }
         let file = BoardFile {
             name: board.name.clone(),
             noise_pk: hex::encode(&board.noise_pk),
@@ -163,50 +239,60 @@ impl Store {
         }
     }
 
-    /// Every board recorded, by name.
+    /// The board named `name`, if there is one.
     ///
     /// # Errors
-    /// When the folder or one of its files cannot be read.
-    pub fn boards(&self) -> Result<Vec<KnownBoard>, StoreError> {
+    /// [`StoreError::BadName`], or when its file is damaged.
+    pub fn board(&self, name: &str) -> Result<Option<KnownBoard>, StoreError> {
+        check_name(name)?;
+        let path = self.root.join("boards").join(format!("{name}.toml"));
+        match read_board(&path) {
+            Ok(board) => Ok(Some(board)),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every board recorded.
+    ///
+    /// # Errors
+    /// When the folder cannot be read; what is wrong with single files is in
+    /// the answer.
+    pub fn boards(&self) -> Result<Inventory, StoreError> {
         let dir = self.root.join("boards");
+        let mut all = Inventory::default();
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(all),
             Err(source) => return Err(StoreError::Io { path: dir, source }),
         };
-        let mut boards = Vec::new();
         for entry in entries {
             let path = entry.map_err(|source| StoreError::Io { path: dir.clone(), source })?.path();
             if path.extension().is_some_and(|e| e == "toml") {
-                boards.push(read_board(&path)?);
+                match read_board(&path) {
+                    Ok(board) => all.boards.push(board),
+                    Err(error) => all.damaged.push(error),
+                }
             }
         }
-        boards.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(boards)
+        all.boards.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
     }
 
-    /// Takes the next hs_counter and the next task sequence for a board, under
-    /// a file lock: each value is given out once, whatever runs in parallel.
+    /// Takes the next handshake counters and the next task number for a board,
+    /// under a file lock: each value is given out once, whatever runs in parallel.
     ///
     /// Both are max(milliseconds since 1970, last + 1), so that a lost file
     /// does no harm either (protocol section 1.9.2).
     ///
     /// # Errors
     /// When the file cannot be locked, read or written.
-    pub fn next_counters(&self, fingerprint: [u8; 8]) -> Result<(u64, u64), StoreError> {
+    pub fn next_counters(&self, fingerprint: [u8; 8]) -> Result<Counters, StoreError> {
         let dir = self.root.join("counters");
         private_dir(&dir)?;
         let path = dir.join(hex::encode(&fingerprint));
+        let mut file = open_locked(&path)?;
         let io = |source| StoreError::Io { path: path.clone(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        file.lock().map_err(io)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(io)?;
         let mut last = text.split_whitespace().map(|n| n.parse::<u64>().unwrap_or(0));
@@ -214,13 +300,30 @@ impl Store {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
         let mut next = || now.max(last.next().unwrap_or(0).saturating_add(1));
-        let (handshake, task) = (next(), next());
+        let counters = Counters { handshake: next(), task: next() };
+        let last = counters.handshake.saturating_add(HANDSHAKES - 1);
         file.rewind().map_err(io)?;
         file.set_len(0).map_err(io)?;
-        writeln!(file, "{handshake} {task}").map_err(io)?;
+        writeln!(file, "{last} {}", counters.task).map_err(io)?;
         file.sync_data().map_err(io)?;
-        Ok((handshake, task))
+        Ok(counters)
     }
+}
+
+/// Opens a file for reading and writing, made if it is missing, and waits for
+/// the lock on it; dropping the file gives it back.
+fn open_locked(path: &Path) -> Result<File, StoreError> {
+    let io = |source| StoreError::Io { path: path.into(), source };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io)?;
+    file.lock().map_err(io)?;
+    Ok(file)
 }
 
 /// `N` random bytes from the system.
@@ -238,6 +341,9 @@ fn read_board(path: &Path) -> Result<KnownBoard, StoreError> {
     let text = fs::read_to_string(path)
         .map_err(|source| StoreError::Io { path: path.into(), source })?;
     let file: BoardFile = toml::from_str(&text).map_err(|e| damaged(e.message()))?;
+    if path.file_stem().is_none_or(|stem| *stem != *file.name) {
+        return Err(damaged("the name inside is not the file's"));
+    }
     Ok(KnownBoard {
         noise_pk: hex::decode(&file.noise_pk).ok_or_else(|| damaged("noise_pk is no key"))?,
         psk: hex::decode(&file.psk).ok_or_else(|| damaged("psk is no key"))?,
@@ -262,11 +368,12 @@ fn private_dir(path: &Path) -> Result<(), StoreError> {
 /// Writes a file only its owner may read; complete or not at all.
 fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let io = |source| StoreError::Io { path: path.into(), source };
-    let temporary = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file: File = OpenOptions::new()
+    // The caller holds the lock; a file of this name is what a crash left.
+    let temporary = path.with_extension("new");
+    let _ = fs::remove_file(&temporary);
+    let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(&temporary)
         .map_err(io)?;
@@ -276,60 +383,4 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn key_is_made_once_and_kept_private() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(&dir.path().join("new"));
-        let first = store.client_secret().unwrap();
-        assert_eq!(store.client_secret().unwrap(), first);
-        let mode = fs::metadata(store.root().join("client.key")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn damaged_key_is_named_not_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("client.key"), "abc").unwrap();
-        let error = Store::at(dir.path()).client_secret().unwrap_err().to_string();
-        assert!(error.contains("client.key") && error.contains("hexadecimal"), "{error}");
-        assert_eq!(fs::read(dir.path().join("client.key")).unwrap(), b"abc");
-    }
-
-    #[test]
-    fn boards_come_back_and_bad_names_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
-        assert!(store.boards().unwrap().is_empty());
-        let board = KnownBoard { name: "attic-1".into(), noise_pk: [7; 32], psk: [9; 32] };
-        store.add_board(&board, b"blob").unwrap();
-        assert_eq!(store.boards().unwrap(), vec![board.clone()]);
-        assert_eq!(store.blob("attic-1").unwrap().as_deref(), Some(&b"blob"[..]));
-        assert_eq!(store.blob("other").unwrap(), None);
-        for name in ["", "../x", "a/b", "seventeen-letters"] {
-            assert!(store.add_board(&KnownBoard { name: name.into(), ..board.clone() }, b"").is_err());
-        }
-    }
-
-    #[test]
-    fn counters_never_repeat() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::at(dir.path());
-        let mut seen = std::collections::BTreeSet::new();
-        let all: Vec<_> = std::thread::scope(|s| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| {
-                    s.spawn(|| (0..20).map(|_| store.next_counters([1; 8]).unwrap()).collect::<Vec<_>>())
-                })
-                .collect();
-            threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
-        });
-        for (handshake, task) in all {
-            assert!(seen.insert(handshake));
-            assert_eq!(handshake, task);
-        }
-    }
-}
+mod tests;

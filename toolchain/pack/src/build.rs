@@ -203,12 +203,12 @@ impl Package {
         let all: Value =
             serde_json::from_slice(&output.stdout).map_err(|_| BuildError::Metadata(said()))?;
         let text = |v: &Value| v.as_str().map(str::to_owned);
-        let ours = |p: &&Value| p["manifest_path"].as_str().is_some_and(|m| Path::new(m) == manifest);
+        let ours =
+            |p: &&Value| p["manifest_path"].as_str().is_some_and(|m| Path::new(m) == manifest);
         let package = all["packages"].as_array().and_then(|p| p.iter().find(ours));
         let package = package.ok_or(BuildError::NoProgram)?;
-        let is_bin = |t: &&Value| {
-            t["kind"].as_array().is_some_and(|k| k.iter().any(|k| k == "bin"))
-        };
+        let is_bin =
+            |t: &&Value| t["kind"].as_array().is_some_and(|k| k.iter().any(|k| k == "bin"));
         let targets = package["targets"].as_array().map(Vec::as_slice).unwrap_or_default();
         let bins: Vec<String> =
             targets.iter().filter(is_bin).filter_map(|t| text(&t["name"])).collect();

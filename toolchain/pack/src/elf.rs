@@ -133,7 +133,7 @@ impl Linked {
                 let low = data_at + data_len;
                 // Between the two there may be padding, nothing else.
                 if at < low || at - low >= image::PAGE {
-                    return place(".bss", at, low).map(|()| unreachable!());
+                    return Err(PackError::Place { section: ".bss", found: at, wanted: low });
                 }
                 let len = u64::from(at - low) + u64::from(section.sh_size(LE));
                 limit("the zeroed data", len as usize, image::BSS_MAX)?
@@ -291,7 +291,7 @@ impl<'d> Elf<'d> {
     /// Mapping symbols (`$t`, ELF for the Arm Architecture 5.5.5) and odd
     /// function addresses tell Thumb code.
     fn refuse_thumb(&self) -> Result<(), PackError> {
-        for symbol in self.symbols.iter().filter(|s| s.is_definition(LE)) {
+        for symbol in self.symbols.iter().filter(|s| !s.is_undefined(LE)) {
             let name = self.symbols.symbol_name(LE, symbol)?;
             if symbol.st_type() == elf::STT_FUNC && symbol.st_value(LE) & 1 != 0 {
                 return Err(PackError::Thumb(String::from_utf8_lossy(name).into_owned()));
@@ -312,7 +312,9 @@ impl<'d> Elf<'d> {
             if section.sh_type(LE) == SHT_RELA && section.sh_size(LE) > 0 {
                 return Err(PackError::Section(self.name(section)));
             }
-            let Some((entries, link)) = section.rel(LE, self.file)? else { continue };
+            let Some((entries, link)) = section.rel(LE, self.file)? else {
+                continue;
+            };
             for entry in entries {
                 let at = entry.r_offset(LE);
                 let kind = entry.r_type(LE);
@@ -334,7 +336,9 @@ impl<'d> Elf<'d> {
                         offsets.push(off);
                     }
                     _ => {
-                        return Err(refuse("addresses can be kept in data only (compile with -fpic)"));
+                        return Err(refuse(
+                            "addresses can be kept in data only (compile with -fpic)",
+                        ));
                     }
                 }
             }
@@ -355,7 +359,14 @@ impl<'d> Elf<'d> {
     fn near(&self, at: u32, symbol: u32, link: SectionIndex) -> String {
         let inside = self.enclosing(at).map(|name| format!("in `{name}`"));
         let to = (symbol != 0).then(|| {
-            let table = SymbolTable::parse(LE, self.file, &self.sections, link, self.sections.section(link).ok()?).ok()?;
+            let table = SymbolTable::parse(
+                LE,
+                self.file,
+                &self.sections,
+                link,
+                self.sections.section(link).ok()?,
+            )
+            .ok()?;
             let symbol = table.symbol(object::SymbolIndex(symbol as usize)).ok()?;
             let name = table.symbol_name(LE, symbol).ok()?;
             Some(format!("to `{}`", String::from_utf8_lossy(name)))

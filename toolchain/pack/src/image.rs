@@ -34,7 +34,7 @@ pub fn pack(elf: &[u8], options: PackOptions) -> Result<Packed, PackError> {
     let mut linked = Linked::read(elf, options.soft_float)?;
     trim(&mut linked);
     let stack = options.stack.or(linked.stack).unwrap_or(image::STACK_DEFAULT);
-    if stack == 0 || stack % image::STACK_UNIT != 0 || stack > image::STACK_MAX {
+    if stack == 0 || !stack.is_multiple_of(image::STACK_UNIT) || stack > image::STACK_MAX {
         return Err(PackError::Stack(stack));
     }
     if linked.imports.len() > image::IMPORTS_MAX as usize {

@@ -123,7 +123,11 @@ impl fmt::Display for Report {
         writeln!(f, "entry at text + {:#x}", self.entry)?;
         write!(f, "{}", self.sizes)?;
         for (id, name) in self.import_names() {
-            writeln!(f, "needs {id:08x}  {}", name.unwrap_or("a service this version does not know"))?;
+            writeln!(
+                f,
+                "needs {id:08x}  {}",
+                name.unwrap_or("a service this version does not know")
+            )?;
         }
         for at in &self.relocs {
             writeln!(f, "address at data + {at:#x}")?;

@@ -16,7 +16,9 @@ mod elf;
 mod image;
 mod inspect;
 
-pub use build::{BuildError, BuildOptions, Built, LINKER_SCRIPT, TARGET_JSON, build_payload, pack_payload};
+pub use build::{
+    BuildError, BuildOptions, Built, LINKER_SCRIPT, TARGET_JSON, build_payload, pack_payload,
+};
 pub use elf::PackError;
 pub use image::{PackOptions, Packed, pack};
 pub use inspect::{Report, Sizes, inspect};

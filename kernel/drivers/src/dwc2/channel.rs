@@ -13,9 +13,10 @@ pub(super) const DATA1: u32 = 2;
 /// SETUP.
 pub(super) const SETUP: u32 = 3;
 
-/// Bus errors, or packets with a wrong toggle, in a row before giving up
-/// (USB 2.0 section 10.2.6 has three).
+/// Bus errors in a row before giving up (USB 2.0 section 10.2.6).
 const MAX_ERRORS: u8 = 3;
+/// Packets with a wrong toggle, without a right one, before giving up.
+const MAX_REPEATS: u8 = 8;
 /// Halts without a result and without progress before giving up.
 const MAX_EMPTY_HALTS: u8 = 8;
 /// Pause after a transaction error, so that a failing device costs at most
@@ -151,6 +152,7 @@ pub(super) struct Channel {
     /// The device answered NAK since the channel was last enabled.
     pub(super) nak_seen: bool,
     errors: u8,
+    repeats: u8,
     empty_halts: u8,
 }
 
@@ -164,6 +166,7 @@ impl Channel {
             timeout: None,
             nak_seen: false,
             errors: 0,
+            repeats: 0,
             empty_halts: 0,
         }
     }
@@ -230,6 +233,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         ch.transfer = transfer;
         ch.timeout = timeout;
         ch.errors = 0;
+        ch.repeats = 0;
         ch.empty_halts = 0;
         self.program(c);
     }
@@ -350,8 +354,10 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
             // The device repeated a packet whose ACK it missed. The core has
             // answered ACK and dropped it; what we want is next.
             stats.toggle_errors = stats.toggle_errors.wrapping_add(1);
-            ch.errors += 1;
-            if ch.errors >= MAX_ERRORS {
+            // The bus works.
+            ch.errors = 0;
+            ch.repeats += 1;
+            if ch.repeats >= MAX_REPEATS {
                 return Outcome::Failed(TransferError::Transaction);
             }
             return Outcome::Again { pause: 0 };
@@ -400,6 +406,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         ch.transfer.ping = !t.is_in() && (size & HCTSIZ_PING != 0 || bits & HCINT_NYET != 0);
         if packets > 0 {
             ch.errors = 0;
+            ch.repeats = 0;
             ch.empty_halts = 0;
         }
         let short = t.is_in() && bytes < packets.saturating_mul(max_packet);
@@ -414,7 +421,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
     /// believe the field, and count the disagreements. (QEMU never changes it,
     /// so there the count decides for ever. On silicon the two agree, and the
     /// first odd number of packets settles which of the two it is.)
-    fn next_pid(&mut self, pid: u32, packets: u32, core: u32, complete: bool) -> u32 {
+    pub(super) fn next_pid(&mut self, pid: u32, packets: u32, core: u32, complete: bool) -> u32 {
         if pid == SETUP {
             return SETUP;
         }

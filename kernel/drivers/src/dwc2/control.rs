@@ -22,7 +22,9 @@ const STATUS_TIMEOUT: Micros = 5_000_000;
 enum Step {
     None,
     /// Waits for a channel, or for a flushing SETUP to be over.
-    Queued { until: Micros },
+    Queued {
+        until: Micros,
+    },
     Setup,
     Data,
     Status,
@@ -42,8 +44,7 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn new() -> Self {
-        let target =
-            DeviceTarget { address: 0, speed: Speed::High, max_packet0: 64, behind: None };
+        let target = DeviceTarget { address: 0, speed: Speed::High, max_packet0: 64, behind: None };
         let setup = Setup { request_type: 0, request: 0, value: 0, index: 0, length: 0 };
         Self { step: Step::None, target, setup, channel: None, received: 0, buf: None }
     }

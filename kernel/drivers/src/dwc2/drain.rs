@@ -70,9 +70,9 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
     /// Is a channel busy with an endpoint 0? Two at a time would steal each
     /// other's packets.
     fn endpoint0_on_wire(&self) -> bool {
-        self.channels.iter().any(|c| {
-            c.transfer.endpoint() == 0 && !c.is_settled() && c.state != State::Parked
-        })
+        self.channels
+            .iter()
+            .any(|c| c.transfer.endpoint() == 0 && !c.is_settled() && c.state != State::Parked)
     }
 
     /// Must a new control transfer wait? Channels to be flushed go first, or

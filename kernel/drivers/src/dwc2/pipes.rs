@@ -7,9 +7,7 @@ use super::drain::QUIESCE;
 use super::regs::*;
 use super::{Dwc2, Home, MAX_PIPES, RX_BUFFERS, Stage, TX_BUFFERS};
 use heapless::Deque;
-use sk_hal::usb::{
-    DeviceTarget, PipeConfig, PipeId, PipeKind, Speed, StartError, TransferError,
-};
+use sk_hal::usb::{DeviceTarget, PipeConfig, PipeId, PipeKind, Speed, StartError, TransferError};
 use sk_hal::{Bus32, CacheOps, CpuOwned, Direction, DmaBuf, Micros};
 
 /// Bulk IN pipes at a time, so that each can always have a buffer armed.

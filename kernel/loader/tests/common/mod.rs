@@ -7,17 +7,17 @@ use proptest::prelude::*;
 
 /// What an image says.
 #[derive(Clone, Debug, Default)]
-pub struct Image {
-    pub text: Vec<u8>,
-    pub entry: u32,
-    pub data: Vec<u8>,
-    pub bss: u32,
+pub(crate) struct Image {
+    pub(crate) text: Vec<u8>,
+    pub(crate) entry: u32,
+    pub(crate) data: Vec<u8>,
+    pub(crate) bss: u32,
     /// Units of 256 bytes, 0 = default.
-    pub stack: u32,
+    pub(crate) stack: u32,
     /// Word indices in the data.
-    pub relocs: Vec<u32>,
-    pub imports: Vec<u32>,
-    pub flags: u32,
+    pub(crate) relocs: Vec<u32>,
+    pub(crate) imports: Vec<u32>,
+    pub(crate) flags: u32,
 }
 
 fn varint(out: &mut Vec<u8>, mut v: u32) {
@@ -30,7 +30,7 @@ fn varint(out: &mut Vec<u8>, mut v: u32) {
 
 impl Image {
     /// The bytes of the image.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let optional = [
             self.entry,
             self.data.len() as u32,
@@ -63,45 +63,29 @@ impl Image {
 }
 
 /// Any image that is right.
-pub fn image() -> impl Strategy<Value = Image> {
+pub(crate) fn image() -> impl Strategy<Value = Image> {
     let text = prop::collection::vec(any::<u8>(), 4..9000);
-    let data = prop_oneof![
-        Just(Vec::new()),
-        prop::collection::vec(any::<u8>(), 1..5000)
-    ];
+    let data = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 1..5000)];
     let words = prop::collection::btree_set(0u32..1200, 0..60);
     let imports = prop::collection::btree_set(1u32.., 0..20);
     let small = prop_oneof![Just(0u32), 1u32..20_000];
-    (
-        text,
-        data,
-        words,
-        imports,
-        small,
-        0u32..200,
-        any::<u32>(),
-        0u32..4,
+    (text, data, words, imports, small, 0u32..200, any::<u32>(), 0u32..4).prop_map(
+        |(text, data, words, imports, bss, stack, entry, flags)| Image {
+            entry: (entry % (text.len() as u32 - 3)) & !3,
+            relocs: words.into_iter().filter(|w| w * 4 + 4 <= data.len() as u32).collect(),
+            text,
+            data,
+            bss,
+            stack,
+            imports: imports.into_iter().collect(),
+            flags,
+        },
     )
-        .prop_map(
-            |(text, data, words, imports, bss, stack, entry, flags)| Image {
-                entry: (entry % (text.len() as u32 - 3)) & !3,
-                relocs: words
-                    .into_iter()
-                    .filter(|w| w * 4 + 4 <= data.len() as u32)
-                    .collect(),
-                text,
-                data,
-                bss,
-                stack,
-                imports: imports.into_iter().collect(),
-                flags,
-            },
-        )
 }
 
 /// Reads an image once more, byte by byte, with 128-bit arithmetic: `Ok` only
 /// if every rule of the format holds.
-pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn check(bytes: &[u8]) -> Result<(), &'static str> {
     let mut at = 0usize;
     let mut byte = || {
         at += 1;
@@ -136,11 +120,7 @@ pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
                 return Err("too long");
             }
         }
-        if value >> 32 != 0 {
-            Err("too big")
-        } else {
-            Ok(value)
-        }
+        if value >> 32 != 0 { Err("too big") } else { Ok(value) }
     };
     let text = number(true)?;
     let mut fields = [0u128; 7];
@@ -152,7 +132,7 @@ pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
         }
     }
     let [entry, data, bss, stack, relocs, imports, flags] = fields;
-    if text < 4 || text > 16 << 20 || data > 16 << 20 || bss > 256 << 20 || stack > 65536 {
+    if !(4..=16 << 20).contains(&text) || data > 16 << 20 || bss > 256 << 20 || stack > 65536 {
         return Err("limits");
     }
     if entry % 4 != 0 || entry + 4 > text || flags > 3 || imports > 128 {
@@ -188,13 +168,7 @@ pub fn check(bytes: &[u8]) -> Result<(), &'static str> {
     if rest.len() as u128 != imports * 4 {
         return Err("length");
     }
-    let ids: Vec<u32> = rest
-        .chunks(4)
-        .map(|c| u32::from_le_bytes(c.try_into().expect("four")))
-        .collect();
-    if ids.windows(2).any(|w| w[0] >= w[1]) {
-        Err("order")
-    } else {
-        Ok(())
-    }
+    let ids: Vec<u32> =
+        rest.chunks(4).map(|c| u32::from_le_bytes(c.try_into().expect("four"))).collect();
+    if ids.windows(2).any(|w| w[0] >= w[1]) { Err("order") } else { Ok(()) }
 }

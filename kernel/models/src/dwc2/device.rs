@@ -22,7 +22,11 @@ pub(super) enum OutAnswer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum InAnswer {
     /// A packet, its toggle (true: DATA1), and whether it repeats one.
-    Data { bytes: Vec<u8>, data1: bool, repeat: bool },
+    Data {
+        bytes: Vec<u8>,
+        data1: bool,
+        repeat: bool,
+    },
     Nak,
     Stall,
     Silence,
@@ -160,12 +164,7 @@ impl Attached {
         }
     }
 
-    pub(super) fn input(
-        &mut self,
-        endpoint: usize,
-        max_packet: usize,
-        ack_lost: bool,
-    ) -> InAnswer {
+    pub(super) fn input(&mut self, endpoint: usize, max_packet: usize, ack_lost: bool) -> InAnswer {
         let repeat = self.unacked[endpoint].is_some();
         let answer = match self.unacked[endpoint].take() {
             Some(bytes) => Answer::Data(bytes),

@@ -19,6 +19,8 @@ pub enum Fault {
     /// transaction error, and the retry is a duplicate. IN: the device repeats
     /// the packet, a toggle error. (Silicon only.)
     AckLost,
+    /// IN: the device sends an old packet once more. (Silicon only.)
+    ToggleError,
     /// The channel halts without a result. (Silicon only.)
     EmptyHalt,
     /// The halt shows a second time, this many microseconds later. (Silicon only.)

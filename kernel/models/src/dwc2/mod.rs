@@ -10,17 +10,17 @@
 //!
 //! Time passes by [`Dwc2Model::advance`] only.
 
-mod registers;
 mod device;
 mod faults;
 mod qemu;
+mod registers;
 mod silicon;
 
 pub use faults::{Fault, Faults};
 
+use self::registers::Core;
 use crate::memory::Memory;
 use crate::usb::UsbFunction;
-use self::registers::Core;
 use sk_hal::Bus32;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -120,7 +120,9 @@ impl Dwc2Model {
     #[must_use]
     pub fn armed(&self, endpoint: u8) -> Option<usize> {
         let core = self.0.borrow();
-        core.channels.iter().position(|c| c.enabled() && c.is_in() && c.endpoint() == endpoint.into())
+        core.channels
+            .iter()
+            .position(|c| c.enabled() && c.is_in() && c.endpoint() == endpoint.into())
     }
 }
 

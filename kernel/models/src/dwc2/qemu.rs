@@ -2,10 +2,10 @@
 //! packet is not counted, toggles do not matter, an absent address is never
 //! answered, and disabling a channel does not stop its packet.
 
-use super::registers::*;
+use super::Personality;
 use super::device::{InAnswer, OutAnswer};
 use super::faults::Fault;
-use super::Personality;
+use super::registers::*;
 
 const DATA1: u32 = 2;
 const SETUP: u32 = 3;
@@ -96,6 +96,7 @@ impl Core {
                 }
                 // These do not happen there.
                 Fault::AckLost
+                | Fault::ToggleError
                 | Fault::EmptyHalt
                 | Fault::DoubleHalt(_)
                 | Fault::FrameOverrun => {}

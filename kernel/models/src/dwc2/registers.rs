@@ -351,9 +351,7 @@ impl Core {
                 }
             }
             0x00C => self.gusbcfg(),
-            0x008 | 0x018 | 0x024 | 0x028 | 0x100 | 0x400 | 0x404 | 0x418 | 0xE00 => {
-                self.reg(off)
-            }
+            0x008 | 0x018 | 0x024 | 0x028 | 0x100 | 0x400 | 0x404 | 0x418 | 0xE00 => self.reg(off),
             _ => panic!("read of an unexpected register {off:#x}"),
         }
     }

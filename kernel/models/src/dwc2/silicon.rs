@@ -1,9 +1,9 @@
 //! Channels as BCM2835's core runs them: the core retries NAK and sends PING
 //! by itself, writes size, address and PID back, and halts for all else.
 
-use super::registers::*;
 use super::device::{InAnswer, OutAnswer};
 use super::faults::Fault;
+use super::registers::*;
 
 const DATA1: u32 = 2;
 const SETUP: u32 = 3;
@@ -46,6 +46,7 @@ impl Core {
                 Fault::Nak => return self.silicon_nak(n),
                 Fault::Stall => return self.silicon_end(n, STALL),
                 Fault::Babble => return self.silicon_end(n, BABBLE),
+                Fault::ToggleError => return self.silicon_end(n, TOGGLE_ERROR | ACK),
                 Fault::Lost => return self.silicon_end(n, XACT_ERROR),
                 Fault::EmptyHalt => return self.silicon_end(n, 0),
                 Fault::FrameOverrun => return self.silicon_end(n, FRAME_OVERRUN),
@@ -98,8 +99,7 @@ impl Core {
             return;
         }
         let total = ch.programmed & 0x7_FFFF;
-        let fetched =
-            if complete { total } else { total.min(ch.accepted + 2 * ch.max_packet()) };
+        let fetched = if complete { total } else { total.min(ch.accepted + 2 * ch.max_packet()) };
         ch.size = ch.size & !0x7_FFFF | (total - fetched);
         ch.dma = ch.base.wrapping_add(fetched);
     }

@@ -4,7 +4,10 @@
 //! when a board has fallen silent, to find out whether it restarted.
 
 use sk_hal::Entropy;
-use sk_wire::{Datagram, Hello, HelloReply, HsInit, InitPayload, KeyId, Prologue, RespPayload, Roles, State, VERSION};
+use sk_wire::{
+    Datagram, Hello, HelloReply, HsInit, InitPayload, KeyId, Prologue, RespPayload, Roles, State,
+    VERSION,
+};
 
 use super::error::ClientError;
 use crate::base::{MS, Micros, SECOND};
@@ -33,6 +36,7 @@ pub struct Credentials {
     pub roles: Roles,
 }
 
+#[allow(clippy::large_enum_variant)] // one per client, and no allocator to box it
 enum Step {
     Hello(Hello),
     Init(Initiator),
@@ -74,7 +78,12 @@ pub(super) struct Connect {
 }
 
 impl Connect {
-    pub(super) fn new(now: Micros, patience: Micros, fingerprint: KeyId, drbg: &mut Drbg) -> Option<Self> {
+    pub(super) fn new(
+        now: Micros,
+        patience: Micros,
+        fingerprint: KeyId,
+        drbg: &mut Drbg,
+    ) -> Option<Self> {
         let mut nonce = [0; 16];
         let hello = drbg.fill(&mut nonce).then(|| Hello::new(nonce))?;
         Some(Connect {
@@ -105,7 +114,9 @@ impl Connect {
         Some(match self.reply {
             None => ClientError::NoAnswer { waited_ms },
             Some(_) if self.spoiled => ClientError::WrongPsk,
-            Some(reply) if matches!(reply.state, State::Reserved | State::Running) => ClientError::Busy { free_in_ms: reply.free_in_ms },
+            Some(reply) if matches!(reply.state, State::Reserved | State::Running) => {
+                ClientError::Busy { free_in_ms: reply.free_in_ms }
+            }
             Some(reply) => ClientError::HandshakeRefused { state: reply.state },
         })
     }
@@ -117,11 +128,23 @@ impl Connect {
         self.tries = 0;
     }
 
-    pub(super) fn receive(&mut self, now: Micros, datagram: &Datagram, who: &Credentials, counter: &mut u64, drbg: &mut Drbg) -> Heard {
+    pub(super) fn receive(
+        &mut self,
+        now: Micros,
+        datagram: &Datagram,
+        who: &Credentials,
+        counter: &mut u64,
+        drbg: &mut Drbg,
+    ) -> Heard {
         match (datagram, &self.step) {
-            (Datagram::HelloReply(reply), Step::Hello(hello)) if reply.client_nonce == hello.client_nonce => {
+            (Datagram::HelloReply(reply), Step::Hello(hello))
+                if reply.client_nonce == hello.client_nonce =>
+            {
                 if reply.fingerprint != self.fingerprint {
-                    return Heard::Failed(ClientError::WrongKey { expected: self.fingerprint, found: reply.fingerprint });
+                    return Heard::Failed(ClientError::WrongKey {
+                        expected: self.fingerprint,
+                        found: reply.fingerprint,
+                    });
                 }
                 if reply.ver != VERSION {
                     return Heard::Failed(ClientError::Version { board: reply.ver });
@@ -159,25 +182,52 @@ impl Connect {
     }
 
     /// Makes an HS_INIT with a fresh counter, to be sent at once.
-    fn init(&mut self, now: Micros, who: &Credentials, counter: &mut u64, drbg: &mut Drbg) -> Result<(), ClientError> {
+    fn init(
+        &mut self,
+        now: Micros,
+        who: &Credentials,
+        counter: &mut u64,
+        drbg: &mut Drbg,
+    ) -> Result<(), ClientError> {
         let Some(reply) = self.reply else { return Ok(()) };
         let ephemeral = Ephemeral::generate(drbg).ok_or(ClientError::Random)?;
         let mut index = [0; 4];
         if !drbg.fill(&mut index) {
             return Err(ClientError::Random);
         }
-        let payload = InitPayload { hs_counter: *counter, want_roles: who.roles, features: 0, boot_id: reply.boot_id };
+        let payload = InitPayload {
+            hs_counter: *counter,
+            want_roles: who.roles,
+            features: 0,
+            boot_id: reply.boot_id,
+        };
         *counter = counter.saturating_add(1);
         let prologue = Prologue::from_exchange(&self.hello, &reply);
-        let started = Initiator::start(&who.key, &who.board, &who.psk, ephemeral, &prologue, &payload, u32::from_le_bytes(index));
-        let (initiator, init) = started.map_err(|_| ClientError::Protocol("the board's public key is not usable"))?;
+        let started = Initiator::start(
+            &who.key,
+            &who.board,
+            &who.psk,
+            ephemeral,
+            &prologue,
+            &payload,
+            u32::from_le_bytes(index),
+        );
+        let (initiator, init) =
+            started.map_err(|_| ClientError::Protocol("the board's public key is not usable"))?;
         self.step = Step::Init(initiator);
         self.datagram = Some(init);
         self.send_at = now;
         Ok(())
     }
 
-    pub(super) fn transmit(&mut self, now: Micros, who: &Credentials, counter: &mut u64, drbg: &mut Drbg, out: &mut [u8]) -> Result<Option<usize>, ClientError> {
+    pub(super) fn transmit(
+        &mut self,
+        now: Micros,
+        who: &Credentials,
+        counter: &mut u64,
+        drbg: &mut Drbg,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, ClientError> {
         if now < self.send_at {
             return Ok(None);
         }
@@ -189,7 +239,11 @@ impl Connect {
                 self.init(now, who, counter, drbg)?;
             }
         }
-        let (first, max) = if matches!(self.step, Step::Hello(_)) { (HELLO_FIRST, HELLO_MAX) } else { (INIT_FIRST, INIT_MAX) };
+        let (first, max) = if matches!(self.step, Step::Hello(_)) {
+            (HELLO_FIRST, HELLO_MAX)
+        } else {
+            (INIT_FIRST, INIT_MAX)
+        };
         self.send_at = now.saturating_add((first << self.tries.min(4)).min(max));
         self.sent_at = now;
         self.tries += 1;

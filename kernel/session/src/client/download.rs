@@ -31,7 +31,16 @@ pub(super) struct Download<const W: usize> {
 
 impl<const W: usize> Download<W> {
     pub(super) fn new(object: Object) -> Self {
-        Download { object, inbox: Inbox::new(), known: 0, asked: 0, mended: None, last: 0, tries: 0, window: 16 }
+        Download {
+            object,
+            inbox: Inbox::new(),
+            known: 0,
+            asked: 0,
+            mended: None,
+            last: 0,
+            tries: 0,
+            window: 16,
+        }
     }
 
     pub(super) fn knows(&mut self, len: u32) {
@@ -78,7 +87,8 @@ impl<const W: usize> Download<W> {
     /// What to ask for now, if anything.
     pub(super) fn next(&mut self, now: Micros, rtt: &Rtt) -> Option<Fetch> {
         let front = self.inbox.front();
-        if self.is_waiting() && now >= self.last.saturating_add(rtt.probe(self.tries, PATIENCE_MAX)) {
+        if self.is_waiting() && now >= self.last.saturating_add(rtt.probe(self.tries, PATIENCE_MAX))
+        {
             self.asked = front;
             self.tries = self.tries.saturating_add(1);
             self.window = (self.window / 2).max(1);
@@ -100,6 +110,10 @@ impl<const W: usize> Download<W> {
         let count = (end - from).div_ceil(CHUNK_U32).min(u32::from(self.window));
         self.asked = self.asked.max(from.saturating_add(count * CHUNK_U32).min(end));
         self.last = now;
-        Some(Fetch { object: self.object as u8, offset: from, count: u8::try_from(count).unwrap_or(FETCH_MAX) })
+        Some(Fetch {
+            object: self.object as u8,
+            offset: from,
+            count: u8::try_from(count).unwrap_or(FETCH_MAX),
+        })
     }
 }

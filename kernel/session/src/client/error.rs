@@ -146,20 +146,40 @@ impl From<CodecError> for ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ClientError::NoAnswer { waited_ms } => write!(f, "no answer from the board for {waited_ms} ms"),
-            ClientError::WrongKey { .. } => f.write_str("the board has another key than the one recorded"),
+            ClientError::NoAnswer { waited_ms } => {
+                write!(f, "no answer from the board for {waited_ms} ms")
+            }
+            ClientError::WrongKey { .. } => {
+                f.write_str("the board has another key than the one recorded")
+            }
             ClientError::WrongPsk => f.write_str("the board uses another pre-shared key"),
-            ClientError::HandshakeRefused { state } => write!(f, "the board ({}) does not accept the handshake", state.text()),
-            ClientError::Version { board } => write!(f, "the board speaks version {board} of the protocol"),
-            ClientError::BoardFault { reason } => write!(f, "the board runs no tasks: {}", reason.text()),
-            ClientError::RoleRefused { .. } => f.write_str("the board does not give this client the role it needs"),
-            ClientError::Busy { free_in_ms } => write!(f, "the board is busy for at most {free_in_ms} ms more"),
-            ClientError::Rejected { during, status, .. } => write!(f, "refused while {}: {status}", during.text()),
+            ClientError::HandshakeRefused { state } => {
+                write!(f, "the board ({}) does not accept the handshake", state.text())
+            }
+            ClientError::Version { board } => {
+                write!(f, "the board speaks version {board} of the protocol")
+            }
+            ClientError::BoardFault { reason } => {
+                write!(f, "the board runs no tasks: {}", reason.text())
+            }
+            ClientError::RoleRefused { .. } => {
+                f.write_str("the board does not give this client the role it needs")
+            }
+            ClientError::Busy { free_in_ms } => {
+                write!(f, "the board is busy for at most {free_in_ms} ms more")
+            }
+            ClientError::Rejected { during, status, .. } => {
+                write!(f, "refused while {}: {status}", during.text())
+            }
             ClientError::BoardLost { during, silent_ms } => {
                 write!(f, "the board fell silent {silent_ms} ms ago while {}", during.text())
             }
-            ClientError::BootChanged { during } => write!(f, "the board restarted while {}", during.text()),
-            ClientError::OutputLost { have, len } => write!(f, "only {have} of {len} bytes of output could be had"),
+            ClientError::BootChanged { during } => {
+                write!(f, "the board restarted while {}", during.text())
+            }
+            ClientError::OutputLost { have, len } => {
+                write!(f, "only {have} of {len} bytes of output could be had")
+            }
             ClientError::OutputDigest => f.write_str("the output is not what the receipt says"),
             ClientError::Aborted => f.write_str("given up before the task was submitted"),
             ClientError::TooBig => f.write_str("the task is too big to be sent"),

@@ -26,7 +26,14 @@ pub(super) struct Inbox<const W: usize> {
 
 impl<const W: usize> Inbox<W> {
     pub(super) fn new() -> Self {
-        Inbox { ring: [0; W], taken: 0, front: 0, pieces: heapless::Vec::new(), hash: Blake2s256::new(), skipped: false }
+        Inbox {
+            ring: [0; W],
+            taken: 0,
+            front: 0,
+            pieces: heapless::Vec::new(),
+            hash: Blake2s256::new(),
+            skipped: false,
+        }
     }
 
     /// First byte missing.
@@ -48,7 +55,10 @@ impl<const W: usize> Inbox<W> {
 
     /// Takes in a chunk; `true` = some of it was new.
     pub(super) fn put(&mut self, offset: u32, bytes: &[u8]) -> bool {
-        let Some(end) = u32::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len)) else { return false };
+        let Some(end) = u32::try_from(bytes.len()).ok().and_then(|len| offset.checked_add(len))
+        else {
+            return false;
+        };
         let end = end.min(self.limit());
         let start = offset.max(self.front);
         if start >= end || !self.insert(start, end) {
@@ -60,7 +70,9 @@ impl<const W: usize> Inbox<W> {
                 *place = byte;
             }
         }
-        if let Some((first, stop)) = self.pieces.first().copied().filter(|(first, _)| *first == self.front) {
+        if let Some((first, stop)) =
+            self.pieces.first().copied().filter(|(first, _)| *first == self.front)
+        {
             self.pieces.remove(0);
             debug_assert_eq!(first, self.front);
             self.advance(stop);
@@ -98,7 +110,8 @@ impl<const W: usize> Inbox<W> {
             end = end.max(stop);
         }
         self.pieces.retain(|piece| !touches(piece));
-        let at = self.pieces.iter().position(|(first, _)| *first > start).unwrap_or(self.pieces.len());
+        let at =
+            self.pieces.iter().position(|(first, _)| *first > start).unwrap_or(self.pieces.len());
         self.pieces.insert(at, (start, end)).is_ok()
     }
 

@@ -11,6 +11,7 @@
 //! All timers are here, for the board has none: requests are repeated under
 //! the same id, chunks are sent again when lost, silence is met with a new
 //! handshake, which tells a lost session from a restarted board.
+#![allow(clippy::result_large_err)] // there is one error in the life of a client
 
 mod connect;
 mod download;
@@ -22,8 +23,8 @@ mod wants;
 
 use sk_abi::Status;
 use sk_hal::Entropy;
-use sk_wire::control::{Answer, Op, Pong, Receipt, Refusal, TaskStatus};
 use sk_wire::control::{self, Abort};
+use sk_wire::control::{Answer, Op, Pong, Receipt, Refusal, TaskStatus};
 use sk_wire::frames::{Frame, FrameWriter, Frames};
 use sk_wire::manifest::{Memory, TaskId, Time};
 use sk_wire::{BootId, Datagram, Roles, State, key_id};
@@ -117,6 +118,7 @@ pub struct Params {
 
 /// What a client has to tell.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant)] // consumed at once, never stored in numbers
 pub enum ClientEvent<'e> {
     /// A session is open.
     Connected {
@@ -205,7 +207,12 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`ClientError::TooBig`].
     pub fn new(params: Params, job: Job<'a>) -> Result<Self, ClientError> {
-        let seed = SeedMaterial { hardware: &params.seed, rng_seed: &params.credentials.psk, serial: params.hs_counter, jitter: &[] };
+        let seed = SeedMaterial {
+            hardware: &params.seed,
+            rng_seed: &params.credentials.psk,
+            serial: params.hs_counter,
+            jitter: &[],
+        };
         let run = match &job {
             Job::Run(spec) => Some(Run::new(*spec)?),
             _ => None,
@@ -278,7 +285,13 @@ impl<'a> Client<'a> {
 
     fn answer_from_stranger(&mut self, now: Micros, datagram: &Datagram) {
         let Some(connect) = &mut self.connect else { return };
-        match connect.receive(now, datagram, &self.params.credentials, &mut self.counter, &mut self.drbg) {
+        match connect.receive(
+            now,
+            datagram,
+            &self.params.credentials,
+            &mut self.counter,
+            &mut self.drbg,
+        ) {
             Heard::Nothing => {}
             Heard::Failed(error) => self.fail(now, error),
             Heard::Reply(reply) => {
@@ -326,7 +339,10 @@ impl<'a> Client<'a> {
         self.rtt.sample(rtt);
         self.connect = None;
         let first = self.link.is_none();
-        self.link = Some(Link { transport: Transport::new(keys, local_index, remote_index, now), heard: now });
+        self.link = Some(Link {
+            transport: Transport::new(keys, local_index, remote_index, now),
+            heard: now,
+        });
         if first {
             self.news.connected = Some((resp.boot_id, resp.granted_roles, resp.state));
         }
@@ -341,7 +357,9 @@ impl<'a> Client<'a> {
                 self.resume(now);
             }
             (None, Job::Status(task)) => self.ask_once(now, Ask::Status(task)),
-            (None, Job::Abort { task_id, reason }) => self.ask_once(now, Ask::Abort(Abort { task_id, reason })),
+            (None, Job::Abort { task_id, reason }) => {
+                self.ask_once(now, Ask::Abort(Abort { task_id, reason }));
+            }
             (None, _) => self.ask_once(now, Ask::Ping),
         }
     }
@@ -380,7 +398,9 @@ impl<'a> Client<'a> {
                     Err(error) => self.fail(now, error.into()),
                 },
                 Ok(Frame::Pad) => {}
-                Ok(Frame::Put { .. }) | Err(_) => self.fail(now, ClientError::Protocol("a frame makes no sense")),
+                Ok(Frame::Put { .. }) | Err(_) => {
+                    self.fail(now, ClientError::Protocol("a frame makes no sense"));
+                }
             }
         }
         self.collect(now);
@@ -426,7 +446,12 @@ impl<'a> Client<'a> {
 
     fn rejected(&self, answer: &Answer<'_>) -> ClientError {
         let refusal: Refusal = control::decode(answer.body).unwrap_or_default();
-        ClientError::Rejected { during: self.doing, status: answer.status, detail: refusal.detail, message: refusal.message }
+        ClientError::Rejected {
+            during: self.doing,
+            status: answer.status,
+            detail: refusal.detail,
+            message: refusal.message,
+        }
     }
 
     /// Says good-bye; the job is over when that is answered, or not for long.
@@ -469,11 +494,15 @@ impl<'a> Client<'a> {
         if let Some(link) = &self.link {
             let silent = now.saturating_sub(link.heard);
             if silent >= self.params.patience.silence {
-                let (during, silent_ms) = (self.doing, u32::try_from(silent / MS).unwrap_or(u32::MAX));
+                let (during, silent_ms) =
+                    (self.doing, u32::try_from(silent / MS).unwrap_or(u32::MAX));
                 return self.fail(now, ClientError::BoardLost { during, silent_ms });
             }
             let rekey = link.transport.wants_rekey(now);
-            if self.connect.is_none() && (silent >= SUSPICIOUS || rekey) && self.doing != Doing::Closing {
+            if self.connect.is_none()
+                && (silent >= SUSPICIOUS || rekey)
+                && self.doing != Doing::Closing
+            {
                 self.reach(now, self.params.patience.silence);
             }
         }
@@ -531,7 +560,13 @@ impl<'a> Client<'a> {
             return None;
         }
         if let Some(connect) = &mut self.connect {
-            match connect.transmit(now, &self.params.credentials, &mut self.counter, &mut self.drbg, out) {
+            match connect.transmit(
+                now,
+                &self.params.credentials,
+                &mut self.counter,
+                &mut self.drbg,
+                out,
+            ) {
                 Ok(None) => {}
                 Ok(Some(len)) => return Some(len),
                 Err(error) => self.fail(now, error),
@@ -550,7 +585,15 @@ impl<'a> Client<'a> {
             });
         }
         if let Some(run) = &mut self.run {
-            run.fill(now, self.doing, counter, &self.rtt, &mut self.wants, &mut writer, submitted_first);
+            run.fill(
+                now,
+                self.doing,
+                counter,
+                &self.rtt,
+                &mut self.wants,
+                &mut writer,
+                submitted_first,
+            );
         }
         if writer.is_empty() {
             return None;

@@ -3,7 +3,10 @@
 use blake2::{Blake2s256, Digest as _};
 use sk_abi::Status;
 use sk_wire::BootId;
-use sk_wire::control::{self, Accepted, Answer, Event, Fetched, Op, Phase, Receipt, Refusal, Started, TaskStatus, receipt_flags};
+use sk_wire::control::{
+    self, Accepted, Answer, Event, Fetched, Op, Phase, Receipt, Refusal, Started, TaskStatus,
+    receipt_flags,
+};
 use sk_wire::frames::{Ack, FRAME_HEADER, FrameWriter, Object};
 use sk_wire::manifest::{FORMAT_SKX1, MANIFEST_VERSION, Manifest, Part, TaskId};
 
@@ -44,7 +47,10 @@ pub(super) struct Run<'a> {
 }
 
 fn part(bytes: &[u8]) -> Result<Part, ClientError> {
-    let size = u32::try_from(bytes.len()).ok().filter(|size| *size <= OBJECT_MAX).ok_or(ClientError::TooBig)?;
+    let size = u32::try_from(bytes.len())
+        .ok()
+        .filter(|size| *size <= OBJECT_MAX)
+        .ok_or(ClientError::TooBig)?;
     Ok(Part { size, digest: Blake2s256::digest(bytes).into() })
 }
 
@@ -127,7 +133,16 @@ impl<'a> Run<'a> {
     /// first SUBMIT. If image and input fit beside that, they go along at once,
     /// COMMIT too: a small task costs one round trip.
     #[allow(clippy::too_many_arguments)] // all of it is the datagram's context
-    pub(super) fn fill(&mut self, now: Micros, doing: Doing, counter: u64, rtt: &Rtt, wants: &mut Wants, writer: &mut FrameWriter<'_>, first: bool) {
+    pub(super) fn fill(
+        &mut self,
+        now: Micros,
+        doing: Doing,
+        counter: u64,
+        rtt: &Rtt,
+        wants: &mut Wants,
+        writer: &mut FrameWriter<'_>,
+        first: bool,
+    ) {
         let size = self.spec.image.len() + self.spec.input.len();
         // COMMIT takes less than 32 bytes, its frame included.
         let at_once = first && size + 3 * FRAME_HEADER + 32 <= writer.room().unwrap_or(0);
@@ -148,11 +163,18 @@ impl<'a> Run<'a> {
                 want.encode(manifest, &mut buffer).is_ok_and(|body| writer.ctrl(body))
             });
         }
-        if matches!(doing, Doing::Running | Doing::Collecting) && !self.forgotten && writer.room().is_some_and(|room| room >= 64) {
-            for (fetch, mark) in [(self.stdout.next(now, rtt), 0), (self.stderr.next(now, rtt), STDERR_ID)] {
+        if matches!(doing, Doing::Running | Doing::Collecting)
+            && !self.forgotten
+            && writer.room().is_some_and(|room| room >= 64)
+        {
+            for (fetch, mark) in
+                [(self.stdout.next(now, rtt), 0), (self.stderr.next(now, rtt), STDERR_ID)]
+            {
                 let Some(fetch) = fetch else { continue };
                 let mut buffer = [0; 32];
-                if let Ok(body) = control::request(wants.fresh_id() | mark, Op::Fetch, &fetch, &mut buffer) {
+                if let Ok(body) =
+                    control::request(wants.fresh_id() | mark, Op::Fetch, &fetch, &mut buffer)
+                {
                     writer.ctrl(body);
                 }
             }
@@ -181,7 +203,12 @@ impl Client<'_> {
         }
     }
 
-    pub(super) fn task_answer(&mut self, now: Micros, ask: Ask, answer: &Answer<'_>) -> Result<(), ClientError> {
+    pub(super) fn task_answer(
+        &mut self,
+        now: Micros,
+        ask: Ask,
+        answer: &Answer<'_>,
+    ) -> Result<(), ClientError> {
         if !answer.status.is_ok() {
             return self.task_refused(now, ask, answer);
         }
@@ -255,7 +282,12 @@ impl Client<'_> {
         }
     }
 
-    fn task_refused(&mut self, now: Micros, ask: Ask, answer: &Answer<'_>) -> Result<(), ClientError> {
+    fn task_refused(
+        &mut self,
+        now: Micros,
+        ask: Ask,
+        answer: &Answer<'_>,
+    ) -> Result<(), ClientError> {
         let during = self.doing;
         let Some(run) = &mut self.run else { return Ok(()) };
         match (ask, answer.status) {
@@ -270,7 +302,9 @@ impl Client<'_> {
                 if self.wait_for_board(now, refusal.detail)
                     && let Some(run) = &mut self.run
                 {
-                    run.submit_at = Some(now.saturating_add((Micros::from(refusal.detail) * MS).clamp(20 * MS, 200 * MS)));
+                    run.submit_at = Some(now.saturating_add(
+                        (Micros::from(refusal.detail) * MS).clamp(20 * MS, 200 * MS),
+                    ));
                 }
             }
             (Ask::Commit, Status::INCOMPLETE) => {
@@ -278,7 +312,8 @@ impl Client<'_> {
                 self.upload_progress(now);
             }
             // It follows from what another request will be told.
-            (Ask::Commit, Status::BAD_STATE) if self.wants.has(Op::Submit) || run.submit_at.is_some() => {}
+            (Ask::Commit, Status::BAD_STATE)
+                if self.wants.has(Op::Submit) || run.submit_at.is_some() => {}
             (Ask::Abort(_), Status::BAD_STATE) => return Err(ClientError::Aborted),
             (Ask::Status(_), Status::BAD_STATE) => self.wants.ask(now, Ask::Result),
             // Not digested yet; the event will come, and STATUS is asked again.
@@ -367,7 +402,8 @@ impl Client<'_> {
         }
         let [image, input] = run.parts;
         let total = image.size.saturating_add(input.size);
-        let sent = u64::from(total) * u64::from(run.sender.done()) / u64::from(run.sender.total().max(1));
+        let sent =
+            u64::from(total) * u64::from(run.sender.done()) / u64::from(run.sender.total().max(1));
         self.news.progress = Some((u32::try_from(sent).unwrap_or(total), total));
         if run.sender.is_complete() {
             self.doing = Doing::Loading;
@@ -388,8 +424,12 @@ impl Client<'_> {
         }
         let started = receipt.flags & receipt_flags::NOT_STARTED == 0;
         if !started && !run.aborting {
-            let (status, detail, message) = (receipt.status(), receipt.detail, receipt.message.clone());
-            return self.fail(now, ClientError::Rejected { during: Doing::Loading, status, detail, message });
+            let (status, detail, message) =
+                (receipt.status(), receipt.detail, receipt.message.clone());
+            return self.fail(
+                now,
+                ClientError::Rejected { during: Doing::Loading, status, detail, message },
+            );
         }
         if !all && started {
             let (have, len) = (run.stdout.inbox.front(), receipt.stdout.len);
@@ -412,7 +452,9 @@ impl Client<'_> {
             Doing::Finding | Doing::Connecting => self.fail(now, ClientError::Aborted),
             Doing::Collecting | Doing::Closing | Doing::Asking => {}
             Doing::Submitting | Doing::Uploading | Doing::Loading | Doing::Running => {
-                let Some(task_id) = run.manifest.as_ref().map(|manifest| manifest.task_id) else { return };
+                let Some(task_id) = run.manifest.as_ref().map(|manifest| manifest.task_id) else {
+                    return;
+                };
                 run.aborting = true;
                 run.submit_at = None;
                 for op in [Op::Submit, Op::Commit, Op::Status, Op::Result] {

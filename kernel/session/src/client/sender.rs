@@ -144,7 +144,8 @@ impl Sender {
         }
         [Object::Image, Object::Input].into_iter().find_map(|object| {
             let at = place(object);
-            let (next, base, count) = (*self.next.get(at)?, *self.bases.get(at)?, *self.counts.get(at)?);
+            let (next, base, count) =
+                (*self.next.get(at)?, *self.bases.get(at)?, *self.counts.get(at)?);
             // Farther ahead an ACK could not speak of it.
             let span = u32::try_from(ACK_SPAN).unwrap_or(u32::MAX);
             (next < count && next - base < span).then_some(Piece { object, index: next })
@@ -173,7 +174,8 @@ impl Sender {
         *base = (*base).max(ack.base.min(count));
         let (mut newest, mut arrived, mut lost_counter) = (None::<Sent>, 0, None);
         let base = *base;
-        let has = |piece: Piece| piece.object == object && (piece.index < base || ack.has(piece.index));
+        let has =
+            |piece: Piece| piece.object == object && (piece.index < base || ack.has(piece.index));
         let mut lost: Vec<Piece, WINDOW_MAX> = Vec::new();
         self.in_flight.retain(|sent| {
             if has(sent.piece) {

@@ -54,7 +54,11 @@ pub(super) struct Want {
 
 impl Want {
     /// Encodes the request.
-    pub(super) fn encode<'b>(&self, manifest: Option<&Manifest>, buffer: &'b mut [u8]) -> Result<&'b [u8], CodecError> {
+    pub(super) fn encode<'b>(
+        &self,
+        manifest: Option<&Manifest>,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], CodecError> {
         let (id, op) = (self.id, self.ask.op());
         let task = manifest.map_or(TaskId::ACTIVE, |manifest| manifest.task_id);
         match self.ask {

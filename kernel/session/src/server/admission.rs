@@ -8,11 +8,13 @@
 
 use sk_hal::Entropy;
 use sk_wire::blob::Config;
-use sk_wire::{BootId, CapsDigest, HsInit, InitPayload, Prologue, RespPayload, Roles, State, VERSION};
+use sk_wire::{
+    BootId, CapsDigest, HsInit, InitPayload, Prologue, RespPayload, Roles, State, VERSION,
+};
 
 use crate::base::{Bucket, Endpoint, Micros, SECOND};
-use crate::keys::{Ephemeral, SharedKey, StaticKey};
 use crate::journal::CLIENTS_MAX;
+use crate::keys::{Ephemeral, SharedKey, StaticKey};
 use crate::noise::{Keys, Responder, Step};
 
 /// Handshakes per second, from everybody.
@@ -93,8 +95,13 @@ impl Admissions {
     }
 
     fn allow(&mut self, now: Micros, ip: [u8; 4]) -> bool {
-        let known = self.sources.iter().position(|place| place.is_some_and(|(source, _)| source == ip));
-        let free = || self.sources.iter().position(|place| place.is_none_or(|(_, bucket)| bucket.is_full(now)));
+        let known =
+            self.sources.iter().position(|place| place.is_some_and(|(source, _)| source == ip));
+        let free = || {
+            self.sources
+                .iter()
+                .position(|place| place.is_none_or(|(_, bucket)| bucket.is_full(now)))
+        };
         // All places taken by addresses that are busy: only the total counts.
         let own = match known.or_else(free).and_then(|i| self.sources.get_mut(i)) {
             Some(place) => {
@@ -110,10 +117,27 @@ impl Admissions {
     }
 
     /// Takes in an HS_INIT whose cookie MAC was right.
-    pub(super) fn receive(&mut self, now: Micros, from: Endpoint, local: &StaticKey, prologue: &Prologue, init: &HsInit) -> bool {
-        let stale = |place: &Option<Admission>| place.as_ref().is_none_or(|old| old.from == from || now >= old.since.saturating_add(PATIENCE));
-        let repeated = self.places.iter().flatten().any(|old| old.from == from && old.responder.init() == init);
-        let Some(free) = self.places.iter().position(stale).filter(|_| !repeated) else { return false };
+    pub(super) fn receive(
+        &mut self,
+        now: Micros,
+        from: Endpoint,
+        local: &StaticKey,
+        prologue: &Prologue,
+        init: &HsInit,
+    ) -> bool {
+        let stale = |place: &Option<Admission>| {
+            place
+                .as_ref()
+                .is_none_or(|old| old.from == from || now >= old.since.saturating_add(PATIENCE))
+        };
+        let repeated = self
+            .places
+            .iter()
+            .flatten()
+            .any(|old| old.from == from && old.responder.init() == init);
+        let Some(free) = self.places.iter().position(stale).filter(|_| !repeated) else {
+            return false;
+        };
         if !self.allow(now, from.ip) {
             return false;
         }
@@ -141,9 +165,20 @@ impl Admissions {
     }
 
     /// One DH at most.
-    pub(super) fn step(&mut self, local: &StaticKey, config: &Config, about: &About, index: u32, entropy: &mut impl Entropy) -> Progress {
-        let Some(place) = self.places.iter().position(Option::is_some) else { return Progress::Nothing };
-        let Some(mut work) = self.places.get_mut(place).and_then(Option::take) else { return Progress::Nothing };
+    pub(super) fn step(
+        &mut self,
+        local: &StaticKey,
+        config: &Config,
+        about: &About,
+        index: u32,
+        entropy: &mut impl Entropy,
+    ) -> Progress {
+        let Some(place) = self.places.iter().position(Option::is_some) else {
+            return Progress::Nothing;
+        };
+        let Some(mut work) = self.places.get_mut(place).and_then(Option::take) else {
+            return Progress::Nothing;
+        };
         if work.responder.next() == Step::Ee && self.spare.is_none() && !self.prepare(entropy) {
             return Progress::Denied;
         } else if work.responder.next() != Step::Ee {
@@ -173,7 +208,9 @@ impl Admissions {
                 };
                 let psk = config.psk(usize::from(client));
                 let done = psk.and_then(|psk| work.responder.step_se_psk(psk, &answer, index).ok());
-                return done.map_or(Progress::Denied, |(resp, keys)| Progress::Done(Admitted { from, client, roles, resp, keys }));
+                return done.map_or(Progress::Denied, |(resp, keys)| {
+                    Progress::Done(Admitted { from, client, roles, resp, keys })
+                });
             }
             Step::Over => None,
         };
@@ -186,7 +223,13 @@ impl Admissions {
         Progress::Working
     }
 
-    fn es(&self, work: &mut Admission, local: &StaticKey, config: &Config, about: &About) -> Option<()> {
+    fn es(
+        &self,
+        work: &mut Admission,
+        local: &StaticKey,
+        config: &Config,
+        about: &About,
+    ) -> Option<()> {
         let public = work.responder.step_es(local).ok()?;
         let at = config.find(&public)?;
         work.client = u8::try_from(at).ok()?;
@@ -195,14 +238,21 @@ impl Admissions {
         about.owner.is_none_or(|owner| owner == work.client || watcher).then_some(())
     }
 
-    fn ss(&mut self, work: &mut Admission, local: &StaticKey, config: &Config, about: &About) -> Option<()> {
+    fn ss(
+        &mut self,
+        work: &mut Admission,
+        local: &StaticKey,
+        config: &Config,
+        about: &About,
+    ) -> Option<()> {
         let peer = config.clients().get(usize::from(work.client))?;
         let place = self.shared.get_mut(usize::from(work.client))?;
         let shared = match place {
             Some(shared) => shared,
             None => place.insert(local.agree(&peer.public_key).ok()?),
         };
-        let InitPayload { hs_counter, want_roles, boot_id, .. } = work.responder.step_ss(shared).ok()?;
+        let InitPayload { hs_counter, want_roles, boot_id, .. } =
+            work.responder.step_ss(shared).ok()?;
         let last = self.last_counter.get_mut(usize::from(work.client))?;
         if boot_id != about.boot_id || hs_counter <= *last {
             return None;

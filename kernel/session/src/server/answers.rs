@@ -71,7 +71,9 @@ impl Answers {
         for _ in 0..RING {
             let place = self.replies.get_mut(self.next);
             self.next = (self.next + 1) % RING;
-            if let Some(place) = place.filter(|place| place.is_none_or(|old| old.due != Due::Waiting)) {
+            if let Some(place) =
+                place.filter(|place| place.is_none_or(|old| old.due != Due::Waiting))
+            {
                 *place = Some(reply);
                 return;
             }

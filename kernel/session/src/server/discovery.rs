@@ -62,7 +62,8 @@ impl Discovery {
 
     /// Takes note of what the board does; only IDLE and FAULT are announced.
     pub(super) fn set_state(&mut self, now: Micros, state: State, address_valid: bool) {
-        let announces = Some(state).filter(|state| address_valid && matches!(state, State::Idle | State::Fault));
+        let announces = Some(state)
+            .filter(|state| address_valid && matches!(state, State::Idle | State::Fault));
         if announces != self.announces {
             self.announces = announces;
             self.next_beacon = now;
@@ -71,7 +72,14 @@ impl Discovery {
     }
 
     /// Takes in a HELLO; `false` = it will not be answered.
-    pub(super) fn hello(&mut self, now: Micros, to: Endpoint, broadcast: bool, hello: Hello, entropy: &mut impl Entropy) -> bool {
+    pub(super) fn hello(
+        &mut self,
+        now: Micros,
+        to: Endpoint,
+        broadcast: bool,
+        hello: Hello,
+        entropy: &mut impl Entropy,
+    ) -> bool {
         if self.waiting.is_full() || !self.replies.take(now) {
             return false;
         }
@@ -93,7 +101,11 @@ impl Discovery {
     }
 
     /// Is a beacon due? If so, where to, and its number.
-    pub(super) fn due_beacon(&mut self, now: Micros, entropy: &mut impl Entropy) -> Option<(Destination, u32)> {
+    pub(super) fn due_beacon(
+        &mut self,
+        now: Micros,
+        entropy: &mut impl Entropy,
+    ) -> Option<(Destination, u32)> {
         if self.announces.is_none() || now < self.next_beacon {
             return None;
         }

@@ -118,7 +118,12 @@ impl<'c> Server<'c> {
     ///
     /// `identity` is the board's Noise key; `boot_id` is drawn at random per boot.
     #[must_use]
-    pub const fn new(config: Option<&'c Config>, reason: Reason, identity: StaticKey, boot_id: BootId) -> Self {
+    pub const fn new(
+        config: Option<&'c Config>,
+        reason: Reason,
+        identity: StaticKey,
+        boot_id: BootId,
+    ) -> Self {
         let (config, reason) = match (config, reason) {
             (None, Reason::None) => (None, Reason::NoBlob),
             (Some(config), Reason::None) => (Some(config), Reason::None),
@@ -205,11 +210,22 @@ impl<'c> Server<'c> {
 
     /// Takes in a datagram that came for the service port. `broadcast`: it was
     /// sent to everybody. The cheap part only; the bytes are decrypted in place.
-    pub fn receive(&mut self, now: Micros, from: Endpoint, broadcast: bool, datagram: &mut [u8], board: &mut impl Board) {
+    pub fn receive(
+        &mut self,
+        now: Micros,
+        from: Endpoint,
+        broadcast: bool,
+        datagram: &mut [u8],
+        board: &mut impl Board,
+    ) {
         let used = match Datagram::parse(datagram) {
-            Some(Datagram::Hello(hello)) => self.discovery.hello(now, from, broadcast, hello, &mut Dice(board)),
+            Some(Datagram::Hello(hello)) => {
+                self.discovery.hello(now, from, broadcast, hello, &mut Dice(board))
+            }
             Some(Datagram::HsInit(init)) if !broadcast => self.handshake(now, from, &init),
-            Some(Datagram::Data(_)) if !broadcast => self.data(now, from, datagram, board).is_some(),
+            Some(Datagram::Data(_)) if !broadcast => {
+                self.data(now, from, datagram, board).is_some()
+            }
             _ => false,
         };
         if !used {
@@ -234,12 +250,19 @@ impl<'c> Server<'c> {
         self.admissions.receive(now, from, &self.identity, &prologue, init)
     }
 
-    fn data(&mut self, now: Micros, from: Endpoint, datagram: &mut [u8], board: &mut impl Board) -> Option<()> {
+    fn data(
+        &mut self,
+        now: Micros,
+        from: Endpoint,
+        datagram: &mut [u8],
+        board: &mut impl Board,
+    ) -> Option<()> {
         let owner = self.tasks.active().map(|(_, client)| client);
         let opened = self.sessions.open(now, from, datagram, owner)?;
         self.drop_session(opened.gone);
         let id = opened.id;
-        let (client, roles) = self.sessions.get(id).map(|session| (session.client, session.roles))?;
+        let (client, roles) =
+            self.sessions.get(id).map(|session| (session.client, session.roles))?;
         if opened.up {
             self.tell(Event::SessionUp { client, from });
         }
@@ -305,7 +328,9 @@ impl<'c> Server<'c> {
         };
         let Some(index) = self.new_index(board) else { return false };
         match self.admissions.step(&self.identity, config, &about, index, &mut Dice(board)) {
-            Progress::Nothing => self.phase() == Phase::Idle && self.admissions.prepare(&mut Dice(board)),
+            Progress::Nothing => {
+                self.phase() == Phase::Idle && self.admissions.prepare(&mut Dice(board))
+            }
             Progress::Working => true,
             Progress::Denied => {
                 self.counters.denied = self.counters.denied.saturating_add(1);
@@ -356,7 +381,12 @@ impl<'c> Server<'c> {
 
     /// Writes the next datagram to be sent into `out`, which must have room for
     /// [`sk_wire::MAX_DATAGRAM`] bytes: where it goes and how long it is.
-    pub fn transmit(&mut self, now: Micros, board: &mut impl Board, out: &mut [u8]) -> Option<(Destination, usize)> {
+    pub fn transmit(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        out: &mut [u8],
+    ) -> Option<(Destination, usize)> {
         if out.len() < sk_wire::MAX_DATAGRAM {
             return None;
         }

@@ -8,7 +8,9 @@
 
 use heapless::Deque;
 use sk_abi::Status;
-use sk_wire::control::{self, Aborted, Accepted, Fetch, Fetched, Op, Phase, Pong, Refusal, Started};
+use sk_wire::control::{
+    self, Aborted, Accepted, Fetch, Fetched, Op, Phase, Pong, Refusal, Started,
+};
 use sk_wire::frames::{Ack, CHUNK, FRAME_HEADER, FrameWriter, Object};
 use sk_wire::manifest::TaskId;
 use sk_wire::{Beacon, HelloReply, VERSION, discovery::FORMAT_SKX1, key_id};
@@ -59,7 +61,15 @@ pub(super) struct Feed {
 
 impl Feed {
     pub(super) const fn new() -> Self {
-        Feed { follower: 0, uploader: 0, ended: None, last_event: None, reported: [0; 2], pushed: 0, jobs: Deque::new() }
+        Feed {
+            follower: 0,
+            uploader: 0,
+            ended: None,
+            last_event: None,
+            reported: [0; 2],
+            pushed: 0,
+            jobs: Deque::new(),
+        }
     }
 
     /// A new task.
@@ -93,7 +103,9 @@ impl Feed {
 
     /// Adds chunks to be sent; a repetition of what is still to be sent is not.
     pub(super) fn add(&mut self, job: Job) {
-        let known = self.jobs.iter().any(|old| (old.session, old.object, old.offset) == (job.session, job.object, job.offset));
+        let known = self.jobs.iter().any(|old| {
+            (old.session, old.object, old.offset) == (job.session, job.object, job.offset)
+        });
         if !known {
             // Full: the chunks count as lost, and are asked for again.
             let _ = self.jobs.push_back(job);
@@ -102,7 +114,9 @@ impl Feed {
 
     fn grown(&self, now: Micros, tasks: &Tasks, board: &impl Board) -> bool {
         let quiet = self.last_event.is_none_or(|last| now >= last.saturating_add(EVENT_GAP));
-        tasks.phase() == Phase::Running && quiet && self.reported != [length(board, Object::Stdout), length(board, Object::Stderr)]
+        tasks.phase() == Phase::Running
+            && quiet
+            && self.reported != [length(board, Object::Stdout), length(board, Object::Stderr)]
     }
 
     fn wants(&self, now: Micros, session: &Session, tasks: &Tasks, board: &impl Board) -> bool {
@@ -122,25 +136,35 @@ impl Server<'_> {
         Some((Destination::Endpoint(pending.session.peer), pending.resp.len()))
     }
 
-    pub(super) fn transmit_session(&mut self, now: Micros, board: &impl Board, out: &mut [u8]) -> Option<(Destination, usize)> {
+    pub(super) fn transmit_session(
+        &mut self,
+        now: Micros,
+        board: &impl Board,
+        out: &mut [u8],
+    ) -> Option<(Destination, usize)> {
+        // Every turn without a datagram settles something that was owed and
+        // came to nothing, such as chunks beyond the end; so few are enough.
+        (0..JOBS).find_map(|_| self.fill(now, board, out))
+    }
+
+    fn fill(
+        &mut self,
+        now: Micros,
+        board: &impl Board,
+        out: &mut [u8],
+    ) -> Option<(Destination, usize)> {
         let (feed, tasks) = (&mut self.feed, &mut self.tasks);
         let session = self.sessions.all().find(|session| feed.wants(now, session, tasks, board))?;
-        let mut desk = Desk {
-            now,
-            tasks,
-            feed,
-            phase: Phase::Idle,
-            credit: self.credit,
-            dropped: self.counters.dropped,
-        };
-        desk.phase = desk.tasks.phase();
+        let phase = tasks.phase();
+        let mut desk =
+            Desk { now, tasks, feed, phase, credit: self.credit, dropped: self.counters.dropped };
         let mut writer = FrameWriter::new(out.get_mut(Transport::HEADER..)?);
         desk.answers(session, board, &mut writer);
         desk.acks(session, &mut writer);
         desk.events(session, board, &mut writer);
         desk.chunks(session, board, &mut writer);
         if writer.is_empty() {
-            writer.pad();
+            return None;
         }
         let len = writer.len();
         let to = Destination::Endpoint(session.peer);
@@ -148,7 +172,12 @@ impl Server<'_> {
         session.transport.seal(now, out, len).ok().map(|total| (to, total))
     }
 
-    pub(super) fn transmit_reply(&mut self, now: Micros, board: &impl Board, out: &mut [u8]) -> Option<(Destination, usize)> {
+    pub(super) fn transmit_reply(
+        &mut self,
+        now: Micros,
+        board: &impl Board,
+        out: &mut [u8],
+    ) -> Option<(Destination, usize)> {
         let waiting = self.discovery.due_reply(now)?;
         let cookie = self.cookies.bake(waiting.to.into(), &waiting.hello)?;
         let reply = HelloReply {
@@ -168,7 +197,12 @@ impl Server<'_> {
         Some((Destination::Endpoint(waiting.to), HelloReply::LEN))
     }
 
-    pub(super) fn transmit_beacon(&mut self, now: Micros, board: &mut impl Board, out: &mut [u8]) -> Option<(Destination, usize)> {
+    pub(super) fn transmit_beacon(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        out: &mut [u8],
+    ) -> Option<(Destination, usize)> {
         self.discovery.set_state(now, self.state(), self.address_valid);
         let (to, sequence) = self.discovery.due_beacon(now, &mut super::Dice(board))?;
         let facts = board.facts();
@@ -219,18 +253,35 @@ impl Desk<'_> {
         }
     }
 
-    fn answer<'b>(&self, reply: &Reply, client: u8, operator: bool, board: &impl Board, buffer: &'b mut [u8]) -> Result<&'b [u8], control::CodecError> {
+    fn answer<'b>(
+        &self,
+        reply: &Reply,
+        client: u8,
+        operator: bool,
+        board: &impl Board,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], control::CodecError> {
         let Reply { id, op, status, detail, about, .. } = *reply;
-        let refuse = |status, detail, buffer| control::answer(id, op, status, &Refusal { detail, ..Refusal::default() }, buffer);
+        let refuse = |status, detail, buffer| {
+            control::answer(id, op, status, &Refusal { detail, ..Refusal::default() }, buffer)
+        };
         if status != Status::OK {
             return refuse(status, detail, buffer);
         }
         match about {
-            About::Accepted { phase, expires_ms } => {
-                control::answer(id, op, status, &Accepted { credit: self.credit, expires_ms, phase }, buffer)
+            About::Accepted { phase, expires_ms } => control::answer(
+                id,
+                op,
+                status,
+                &Accepted { credit: self.credit, expires_ms, phase },
+                buffer,
+            ),
+            About::Committed { phase, .. } => {
+                control::answer(id, op, status, &Started { phase }, buffer)
             }
-            About::Committed { phase, .. } => control::answer(id, op, status, &Started { phase }, buffer),
-            About::Aborted { task, status: end } => control::answer(id, op, status, &Aborted { task_id: task, status: end.0 }, buffer),
+            About::Aborted { task, status: end } => {
+                control::answer(id, op, status, &Aborted { task_id: task, status: end.0 }, buffer)
+            }
             About::Task(task) if op == Op::Result as u8 => match self.tasks.receipt(client, task) {
                 Some(receipt) => control::answer(id, op, status, receipt, buffer),
                 None => refuse(Status::BAD_STATE, 0, buffer),
@@ -240,7 +291,8 @@ impl Desk<'_> {
                 None => refuse(Status::BAD_STATE, 0, buffer),
             },
             About::Fetch(fetch) => {
-                let (start, end) = Object::new(fetch.object).map_or((0, 0), |object| (dropped(board, object), length(board, object)));
+                let (start, end) = Object::new(fetch.object)
+                    .map_or((0, 0), |object| (board.dropped(object), length(board, object)));
                 control::answer(id, op, status, &Fetched { start, end }, buffer)
             }
             About::Nothing if op == Op::Ping as u8 => {
@@ -288,7 +340,9 @@ impl Desk<'_> {
                 self.feed.ended = None;
                 return;
             };
-            if control::encode(&control::Event::Ended(receipt.clone()), &mut buffer).is_ok_and(|event| writer.event(event)) {
+            if control::encode(&control::Event::Ended(receipt.clone()), &mut buffer)
+                .is_ok_and(|event| writer.event(event))
+            {
                 self.feed.ended = None;
                 self.push(board, writer);
             }
@@ -298,8 +352,16 @@ impl Desk<'_> {
         if !(grown || session.poked) {
             return;
         }
-        let (stdout, stderr) = if self.tasks.has_output() { (length(board, Object::Stdout), length(board, Object::Stderr)) } else { (0, 0) };
-        let task_id = self.tasks.active().filter(|(_, owner)| *owner == session.client).map_or(TaskId::ACTIVE, |(task, _)| task);
+        let (stdout, stderr) = if self.tasks.has_output() {
+            (length(board, Object::Stdout), length(board, Object::Stderr))
+        } else {
+            (0, 0)
+        };
+        let task_id = self
+            .tasks
+            .active()
+            .filter(|(_, owner)| *owner == session.client)
+            .map_or(TaskId::ACTIVE, |(task, _)| task);
         let event = control::Event::Progress { task_id, phase: self.phase, stdout, stderr };
         if control::encode(&event, &mut buffer).is_ok_and(|event| writer.event(event)) {
             session.poked = false;
@@ -313,7 +375,7 @@ impl Desk<'_> {
 
     /// Output that was not sent yet, as much as there is room for.
     fn push(&mut self, board: &impl Board, writer: &mut FrameWriter<'_>) {
-        let start = self.feed.pushed.max(dropped(board, Object::Stdout));
+        let start = self.feed.pushed.max(board.dropped(Object::Stdout));
         let sent = put_chunk(board, Object::Stdout, start, writer);
         self.feed.pushed = start.saturating_add(sent);
     }
@@ -323,7 +385,11 @@ impl Desk<'_> {
         for _ in 0..self.feed.jobs.len() {
             let Some(mut job) = self.feed.jobs.pop_front() else { return };
             if job.session == session.id() {
-                let Some(object) = Object::new(job.object).filter(|object| *object == Object::Log || self.tasks.has_output()) else { continue };
+                let Some(object) = Object::new(job.object)
+                    .filter(|object| *object == Object::Log || self.tasks.has_output())
+                else {
+                    continue;
+                };
                 let rest = length(board, object).saturating_sub(job.offset) as usize;
                 // A whole chunk or nothing: the asker counts in chunks.
                 if writer.room().is_some_and(|room| room >= rest.min(CHUNK)) {
@@ -336,23 +402,23 @@ impl Desk<'_> {
                     if object == Object::Stdout && self.feed.follower == job.session {
                         self.feed.pushed = self.feed.pushed.max(job.offset);
                     }
-                    if job.left == 0 {
+                    // A short one is the last there is.
+                    if job.left == 0 || (sent as usize) < CHUNK {
                         continue;
                     }
                 }
             }
             // Cannot fail: one was just taken out.
-            let _ = if job.session == session.id() { self.feed.jobs.push_front(job) } else { self.feed.jobs.push_back(job) };
+            let _ = if job.session == session.id() {
+                self.feed.jobs.push_front(job)
+            } else {
+                self.feed.jobs.push_back(job)
+            };
             if job.session == session.id() {
                 return;
             }
         }
     }
-}
-
-/// How much of the front of an object is gone.
-fn dropped(board: &impl Board, object: Object) -> u32 {
-    board.dropped(object)
 }
 
 /// Writes a CHUNK from `offset` on, as long as fits; its length comes back.

@@ -31,7 +31,15 @@ const fn malformed(error: CodecError) -> Refused {
 impl Server<'_> {
     /// Carries out a request, or repeats what was answered to it before.
     /// `false` = it could not even be told which request it is.
-    pub(super) fn request(&mut self, now: Micros, board: &mut impl Board, session: u32, client: u8, roles: Roles, bytes: &[u8]) -> bool {
+    pub(super) fn request(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        session: u32,
+        client: u8,
+        roles: Roles,
+        bytes: &[u8],
+    ) -> bool {
         let Ok(request) = Request::parse(bytes) else { return false };
         let Some(asking) = self.sessions.get(session) else { return false };
         if let Some(reply) = asking.answers.find(request.id) {
@@ -55,12 +63,25 @@ impl Server<'_> {
             Err((status, detail)) => (Due::Unsent, status, detail, About::Nothing),
         };
         if let Some(asking) = self.sessions.get(session) {
-            asking.answers.keep(Reply { id: request.id, op: request.op, due, status, detail, about });
+            asking.answers.keep(Reply {
+                id: request.id,
+                op: request.op,
+                due,
+                status,
+                detail,
+                about,
+            });
         }
         true
     }
 
-    fn decide(&mut self, now: Micros, board: &mut impl Board, asker: Asker, request: &Request<'_>) -> Decision {
+    fn decide(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        asker: Asker,
+        request: &Request<'_>,
+    ) -> Decision {
         let body = request.body;
         match Op::new(request.op) {
             Some(Op::Submit) => self.submit(now, board, asker, body),
@@ -102,11 +123,19 @@ impl Server<'_> {
                 self.close(board, asker);
                 Ok((Due::Unsent, About::Nothing))
             }
-            Some(Op::CapsGet | Op::Attest | Op::LogLevel | Op::ConfigPush | Op::Reboot) | None => Err((Status::UNKNOWN_OP, 0)),
+            Some(Op::CapsGet | Op::Attest | Op::LogLevel | Op::ConfigPush | Op::Reboot) | None => {
+                Err((Status::UNKNOWN_OP, 0))
+            }
         }
     }
 
-    fn submit(&mut self, now: Micros, board: &mut impl Board, asker: Asker, body: &[u8]) -> Decision {
+    fn submit(
+        &mut self,
+        now: Micros,
+        board: &mut impl Board,
+        asker: Asker,
+        body: &[u8],
+    ) -> Decision {
         if !asker.roles.contains(Roles::SUBMIT) {
             return Err((Status::ROLE, 0));
         }
@@ -129,7 +158,8 @@ impl Server<'_> {
     /// Owner, observer or operator?
     fn may_watch(&self, asker: Asker, task: TaskId) -> Result<(), Refused> {
         let watcher = !asker.roles.and(Roles::OBSERVE.or(Roles::OPERATE)).is_empty();
-        let active = self.tasks.active().filter(|(name, _)| task == TaskId::ACTIVE || *name == task);
+        let active =
+            self.tasks.active().filter(|(name, _)| task == TaskId::ACTIVE || *name == task);
         match active {
             Some((_, owner)) if owner == asker.client || watcher => Ok(()),
             Some(_) => Err((Status::NOT_OWNER, 0)),
@@ -178,11 +208,13 @@ impl Server<'_> {
             let client = session.client;
             for reply in session.answers.with(Due::Waiting) {
                 let outcome = match reply.about {
-                    About::Committed { task, .. } => match self.tasks.commit_outcome(client, task) {
-                        Outcome::Wait => continue,
-                        Outcome::Done(phase) => Ok(About::Committed { task, phase }),
-                        Outcome::Refused(refused) => Err(refused),
-                    },
+                    About::Committed { task, .. } => {
+                        match self.tasks.commit_outcome(client, task) {
+                            Outcome::Wait => continue,
+                            Outcome::Done(phase) => Ok(About::Committed { task, phase }),
+                            Outcome::Refused(refused) => Err(refused),
+                        }
+                    }
                     About::Aborted { task, .. } => match self.tasks.abort_outcome(task) {
                         Outcome::Wait => continue,
                         Outcome::Done(status) => Ok(About::Aborted { task, status }),

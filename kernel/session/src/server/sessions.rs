@@ -44,8 +44,23 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) const fn new(transport: Transport, peer: Endpoint, client: u8, roles: Roles, now: Micros) -> Self {
-        Session { transport, peer, client, roles, heard: now, answers: Answers::new(), poked: false, closing: false }
+    pub(super) const fn new(
+        transport: Transport,
+        peer: Endpoint,
+        client: u8,
+        roles: Roles,
+        now: Micros,
+    ) -> Self {
+        Session {
+            transport,
+            peer,
+            client,
+            roles,
+            heard: now,
+            answers: Answers::new(),
+            poked: false,
+            closing: false,
+        }
     }
 
     /// The board's name for it.
@@ -94,21 +109,38 @@ impl Sessions {
     }
 
     pub(super) fn of_client(&self, client: u8) -> usize {
-        self.confirmed.iter().flatten().filter(|session| session.client == client && !session.closing).count()
+        self.confirmed
+            .iter()
+            .flatten()
+            .filter(|session| session.client == client && !session.closing)
+            .count()
     }
 
     pub(super) fn is_taken(&self, id: u32) -> bool {
         let pending = self.pending.iter().flatten().map(|pending| pending.session.id());
-        id == 0 || self.confirmed.iter().flatten().map(Session::id).chain(pending).any(|taken| taken == id)
+        id == 0
+            || self
+                .confirmed
+                .iter()
+                .flatten()
+                .map(Session::id)
+                .chain(pending)
+                .any(|taken| taken == id)
     }
 
     /// Enters a pending session over that of the same client, or into a free
     /// place, or over the oldest.
     pub(super) fn pend(&mut self, new: Pending) {
-        let same = |place: &Option<Pending>| place.as_ref().is_some_and(|old| old.session.client == new.session.client);
+        let same = |place: &Option<Pending>| {
+            place.as_ref().is_some_and(|old| old.session.client == new.session.client)
+        };
         let place = (self.pending.iter().position(same))
             .or_else(|| self.pending.iter().position(Option::is_none))
-            .or_else(|| (0..PENDING).min_by_key(|i| self.pending.get(*i).and_then(|p| p.as_ref()).map_or(0, |p| p.session.heard)));
+            .or_else(|| {
+                (0..PENDING).min_by_key(|i| {
+                    self.pending.get(*i).and_then(|p| p.as_ref()).map_or(0, |p| p.session.heard)
+                })
+            });
         if let Some(place) = place.and_then(|i| self.pending.get_mut(i)) {
             *place = Some(new);
         }
@@ -120,8 +152,19 @@ impl Sessions {
 
     /// Opens a DATA datagram in place; its frames then start at
     /// [`Transport::HEADER`]. `None` = to be dropped, nothing has changed.
-    pub(super) fn open(&mut self, now: Micros, from: Endpoint, datagram: &mut [u8], owner: Option<u8>) -> Option<Opened> {
-        for session in self.confirmed.iter_mut().flatten().filter(|session| session.peer == from && !session.closing) {
+    pub(super) fn open(
+        &mut self,
+        now: Micros,
+        from: Endpoint,
+        datagram: &mut [u8],
+        owner: Option<u8>,
+    ) -> Option<Opened> {
+        for session in self
+            .confirmed
+            .iter_mut()
+            .flatten()
+            .filter(|session| session.peer == from && !session.closing)
+        {
             match session.transport.open(now, datagram) {
                 Ok(text) => {
                     let len = text.len();
@@ -134,7 +177,10 @@ impl Sessions {
         }
         let mut found = None;
         for (i, pending) in self.pending.iter_mut().enumerate() {
-            let Some(pending) = pending.as_mut().filter(|pending| pending.session.peer == from) else { continue };
+            let Some(pending) = pending.as_mut().filter(|pending| pending.session.peer == from)
+            else {
+                continue;
+            };
             match pending.session.transport.open(now, datagram) {
                 Ok(text) => {
                     found = Some((i, text.len()));
@@ -154,7 +200,11 @@ impl Sessions {
 
     fn confirm(&mut self, session: Session, owner: Option<u8>) -> Option<Gone> {
         let silent_longest = |keep: &dyn Fn(&Session) -> bool| {
-            let candidates = self.confirmed.iter().enumerate().filter_map(|(i, place)| Some((i, place.as_ref()?)));
+            let candidates = self
+                .confirmed
+                .iter()
+                .enumerate()
+                .filter_map(|(i, place)| Some((i, place.as_ref()?)));
             candidates.filter(|(_, old)| keep(old)).min_by_key(|(_, old)| old.heard).map(|(i, _)| i)
         };
         let place = silent_longest(&|old| old.client == session.client && old.peer == session.peer)
@@ -170,13 +220,18 @@ impl Sessions {
     /// which comes back.
     pub(super) fn expire(&mut self, now: Micros) -> Option<Gone> {
         for place in &mut self.pending {
-            if place.as_ref().is_some_and(|pending| now >= pending.session.heard.saturating_add(PENDING_LIFE)) {
+            if place
+                .as_ref()
+                .is_some_and(|pending| now >= pending.session.heard.saturating_add(PENDING_LIFE))
+            {
                 *place = None;
             }
         }
         self.remove(|session| {
             let silent = now >= session.heard.saturating_add(SILENCE);
-            silent || session.transport.is_expired(now) || (session.closing && !session.answers.any(Due::Unsent))
+            silent
+                || session.transport.is_expired(now)
+                || (session.closing && !session.answers.any(Due::Unsent))
         })
     }
 

@@ -10,7 +10,9 @@ use std::collections::BinaryHeap;
 use sk_abi::Status;
 use sk_abi::status::FaultRecord;
 use sk_session::base::{Destination, Endpoint, MS, Micros, SECOND};
-use sk_session::client::{Client, ClientError, ClientEvent, Credentials, Job, Params, Patience, TaskSpec};
+use sk_session::client::{
+    Client, ClientError, ClientEvent, Credentials, Job, Params, Patience, TaskSpec,
+};
 use sk_session::keys::StaticKey;
 use sk_session::server::board::{Board, Ending, Facts, Progress, TaskState};
 use sk_session::server::{Event, Server};
@@ -167,7 +169,12 @@ impl Machine {
                 self.emit(b"last words\n");
                 self.end(Status::DATA_ABORT, 0);
                 if let Some((_, Some(ending))) = &mut self.state {
-                    ending.fault = Some(FaultRecord { kind: Status::DATA_ABORT.0, far: 0xDEAD_BEEF, pc: 0x0400_1234, ..FaultRecord::default() });
+                    ending.fault = Some(FaultRecord {
+                        kind: Status::DATA_ABORT.0,
+                        far: 0xDEAD_BEEF,
+                        pc: 0x0400_1234,
+                        ..FaultRecord::default()
+                    });
                 }
             }
             "panic" if ran >= 2 * MS => {
@@ -201,9 +208,16 @@ impl Board for Machine {
 
     fn reserve(&mut self, m: &Manifest) -> Result<(), Status> {
         assert!(self.manifest.is_none() && self.image.is_empty(), "reserved twice");
-        let sum = [m.image.size, m.input.size, m.memory.heap, m.memory.stack, m.memory.stdout, m.memory.stderr]
-            .iter()
-            .try_fold(0_u32, |sum, part| sum.checked_add(*part));
+        let sum = [
+            m.image.size,
+            m.input.size,
+            m.memory.heap,
+            m.memory.stack,
+            m.memory.stdout,
+            m.memory.stderr,
+        ]
+        .iter()
+        .try_fold(0_u32, |sum, part| sum.checked_add(*part));
         if sum.is_none_or(|sum| sum > MEMORY) {
             return Err(Status::TOO_BIG);
         }
@@ -252,7 +266,9 @@ impl Board for Machine {
     fn task(&self) -> TaskState {
         match &self.state {
             None => TaskState::Idle,
-            Some((since, None)) => TaskState::Running(Progress { wall_us: self.now - since, ..Progress::default() }),
+            Some((since, None)) => {
+                TaskState::Running(Progress { wall_us: self.now - since, ..Progress::default() })
+            }
             Some((_, Some(ending))) => TaskState::Ended(ending.clone()),
         }
     }
@@ -272,7 +288,14 @@ impl Board for Machine {
     }
 
     fn facts(&self) -> Facts {
-        Facts { memory_kib: MEMORY / 1024, mhz: 700, temperature_mc: 41_000, throttle: 0, wall_ms_max: WALL_MAX, abi: ABI }
+        Facts {
+            memory_kib: MEMORY / 1024,
+            mhz: 700,
+            temperature_mc: 41_000,
+            throttle: 0,
+            wall_ms_max: WALL_MAX,
+            abi: ABI,
+        }
     }
 }
 
@@ -332,7 +355,11 @@ pub struct Told {
 
 impl Told {
     pub fn is_over(&self) -> bool {
-        self.receipt.is_some() || self.error.is_some() || self.pong.is_some() || self.status.is_some() || self.aborted.is_some()
+        self.receipt.is_some()
+            || self.error.is_some()
+            || self.pong.is_some()
+            || self.status.is_some()
+            || self.aborted.is_some()
     }
 }
 
@@ -383,16 +410,25 @@ pub fn config() -> Config {
     config.set_device_seed(&[9; 32]);
     let roles = [Roles::SUBMIT, Roles::SUBMIT, Roles::OBSERVE, Roles::OPERATE.or(Roles::OBSERVE)];
     for (n, roles) in (0..).zip(roles) {
-        config.add_client(blob::Client::new(*client_key(n).public(), roles), None, &psk(n)).expect("valid");
+        config
+            .add_client(blob::Client::new(*client_key(n).public(), roles), None, &psk(n))
+            .expect("valid");
     }
     config
 }
 
 pub fn params(n: u8, hs_counter: u64, roles: Roles) -> Params {
     Params {
-        credentials: Credentials { key: client_key(n), psk: psk(n), board: *board_key().public(), roles },
+        credentials: Credentials {
+            key: client_key(n),
+            psk: psk(n),
+            board: *board_key().public(),
+            roles,
+        },
         hs_counter,
-        seed: core::array::from_fn(|i| (hs_counter as u8).wrapping_mul(17).wrapping_add(n).wrapping_add(i as u8)),
+        seed: core::array::from_fn(|i| {
+            (hs_counter as u8).wrapping_mul(17).wrapping_add(n).wrapping_add(i as u8)
+        }),
         patience: Patience::default(),
     }
 }
@@ -539,8 +575,9 @@ impl<'a> World<'a> {
         }
     }
 
-    /// One step of time; `false` = nothing will ever happen again.
-    pub fn step(&mut self) -> bool {
+    /// One step of time; `false` = nothing happens before `end`, and it is
+    /// `end` now.
+    pub fn step(&mut self, end: Micros) -> bool {
         let mut next = self.letters.peek().map(|letter| letter.at);
         let mut consider = |at: Option<Micros>| {
             if let Some(at) = at {
@@ -556,20 +593,33 @@ impl<'a> World<'a> {
             // A deadline in the past is a moment away: no two steps at one time.
             consider(player.client.next_deadline(self.now).map(|at| at.max(self.now + 100)));
         }
-        let Some(next) = next else { return false };
+        let Some(next) = next.filter(|next| *next < end) else {
+            self.now = end;
+            self.machine.tick(end);
+            return false;
+        };
         self.now = next.max(self.now);
         self.machine.tick(self.now);
-        let mut for_server = self.server_wake.is_some_and(|at| at <= self.now) || self.machine.is_running();
+        let mut for_server =
+            self.server_wake.is_some_and(|at| at <= self.now) || self.machine.is_running();
         for_server |= self.server.next_deadline().is_some_and(|at| at <= self.now);
         for_server |= !matches!(self.machine.task(), TaskState::Idle);
         while self.letters.peek().is_some_and(|letter| letter.at <= self.now) {
             let mut letter = self.letters.pop().expect("peeked");
             match letter.to {
                 None => {
-                    self.server.receive(self.now, letter.from, false, &mut letter.bytes, &mut self.machine);
+                    self.server.receive(
+                        self.now,
+                        letter.from,
+                        false,
+                        &mut letter.bytes,
+                        &mut self.machine,
+                    );
                     for_server = true;
                 }
-                Some(n) if !self.players[n].vanished => self.players[n].client.receive(self.now, &mut letter.bytes),
+                Some(n) if !self.players[n].vanished => {
+                    self.players[n].client.receive(self.now, &mut letter.bytes);
+                }
                 Some(_) => {}
             }
         }
@@ -589,9 +639,7 @@ impl<'a> World<'a> {
             if done(self) {
                 return true;
             }
-            if !self.step() {
-                self.now = end;
-            }
+            self.step(end);
         }
         done(self)
     }

@@ -86,7 +86,8 @@ fn a_bouncing_plug_is_debounced() {
 
 #[test]
 fn stuck_bits_are_noted_and_tried_again() {
-    let knobs: [(fn(&mut sk_models::dwc2::Faults, bool), Cause); 3] = [
+    type Knob = fn(&mut sk_models::dwc2::Faults, bool);
+    let knobs: [(Knob, Cause); 3] = [
         (|f, on| f.ahb_busy = on, Cause::AhbBusy),
         (|f, on| f.reset_stuck = on, Cause::ResetStuck),
         (|f, on| f.flush_stuck = on, Cause::FlushStuck),

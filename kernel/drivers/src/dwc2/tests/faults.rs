@@ -24,8 +24,7 @@ fn survives(p: Personality, fault: Fault, times: u32) -> Rig {
         rig.run(20_000);
     }
     let frames = core::mem::take(&mut rig.device.borrow_mut().frames);
-    let expected: Vec<_> =
-        (0..6).flat_map(|r| (0..2).map(move |i| pattern(1100 + i, r))).collect();
+    let expected: Vec<_> = (0..6).flat_map(|r| (0..2).map(move |i| pattern(1100 + i, r))).collect();
     assert!(frames == expected, "{p:?} {fault:?}: {} frames", frames.len());
     assert_eq!(rig.model.seen().wrong_toggles, 0, "{p:?} {fault:?}");
     // And the same on endpoint 0.
@@ -230,6 +229,15 @@ fn a_channel_that_does_not_halt_is_retired() {
     assert_eq!(rig.host.resources().retired, 1);
     assert_eq!(rig.host.take_trouble().map(|t| t.cause), Some(Cause::HaltStuck));
     assert_eq!(rig.descriptor().expect("goes on").len(), 18);
+    // The buffer stays with the channel, in both directions.
+    assert_eq!(rig.host.resources().held, 1);
+    let tx = rig.open(PipeKind::BulkOut);
+    inject(&rig, 0x02, Fault::Never, 1);
+    rig.send(tx, &[7; 100]).expect("room");
+    rig.run(1_100_000);
+    assert_eq!(rig.host.send_error(tx), Some(TransferError::Timeout));
+    rig.run(40_000_000);
+    assert_eq!((rig.host.resources().held, rig.host.resources().tx), (2, TX_BUFFERS - 1));
 }
 
 #[test]
@@ -367,4 +375,15 @@ fn reset_toggle_on_an_armed_pipe_follows_the_device() {
         assert_eq!(rig.wait_receive(rx), Ok(pattern(21, 9)));
         assert_eq!(rig.model.seen().wrong_toggles, 0);
     }
+}
+
+#[test]
+fn a_device_that_repeats_itself_for_ever_is_given_up() {
+    let mut rig = Rig::new(SILICON, Speed::High);
+    let rx = rig.open(PipeKind::BulkIn);
+    inject(&rig, 0x81, Fault::ToggleError, 7);
+    rig.device.borrow_mut().to_send.push_back(pattern(40, 0));
+    assert_eq!(rig.wait_receive(rx), Ok(pattern(40, 0)), "seven are borne");
+    inject(&rig, 0x81, Fault::ToggleError, u32::MAX);
+    assert_eq!(rig.wait_receive(rx), Err(TransferError::Transaction));
 }

@@ -20,8 +20,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::vec::Vec;
 
-const ALL: [Personality; 3] =
-    [Personality::Silicon, Personality::QemuSync, Personality::QemuAsync];
+const ALL: [Personality; 3] = [Personality::Silicon, Personality::QemuSync, Personality::QemuAsync];
 const SILICON: Personality = Personality::Silicon;
 
 /// What a test sees of its device.
@@ -210,12 +209,7 @@ impl Rig {
         self.model.now()
     }
 
-    fn control(
-        &mut self,
-        address: u8,
-        setup: Setup,
-        out: &[u8],
-    ) -> Result<Vec<u8>, TransferError> {
+    fn control(&mut self, address: u8, setup: Setup, out: &[u8]) -> Result<Vec<u8>, TransferError> {
         let (now, target) = (self.now(), self.target(address));
         self.host.control(now, target, setup, out).expect("a control transfer starts");
         let mut result = None;

@@ -251,12 +251,8 @@ fn pipes_are_limited_and_handles_checked() {
     assert_eq!(rig.send(PipeId(0xFFFF), &[1]), Err(StartError::BadPipe));
     rig.open(PipeKind::BulkIn);
     assert_eq!(rig.try_open(PipeKind::BulkIn), Err(StartError::NoChannel));
-    let config = PipeConfig {
-        target: rig.target(7),
-        endpoint: 1,
-        max_packet: 512,
-        kind: PipeKind::BulkIn,
-    };
+    let config =
+        PipeConfig { target: rig.target(7), endpoint: 1, max_packet: 512, kind: PipeKind::BulkIn };
     let now = rig.now();
     rig.host.close(now, rx);
     assert_eq!(rig.host.open(now, config, 4096), Err(StartError::TooLong));
@@ -277,4 +273,25 @@ fn pipes_are_limited_and_handles_checked() {
     }
     assert_eq!(rig.try_open(PipeKind::BulkOut), Err(StartError::NoChannel));
     assert_eq!(rig.descriptor().expect("control has its channel").len(), 18);
+}
+
+#[test]
+fn the_core_is_believed_about_toggles_once_it_has_shown_to_know_them() {
+    let (data0, data1) = (channel::DATA0, channel::DATA1);
+    // QEMU leaves the field as it was: the count decides, always.
+    let mut host = Rig::bare(Personality::QemuSync, Speed::High).host;
+    assert_eq!(host.next_pid(data0, 2, data0, true), data0);
+    assert_eq!(host.next_pid(data0, 3, data0, true), data1);
+    assert_eq!(host.next_pid(data1, 1, data1, false), data0);
+    // Silicon: the field decides from the first change on.
+    let mut host = Rig::bare(SILICON, Speed::High).host;
+    assert_eq!(host.next_pid(data0, 2, data0, true), data0);
+    assert_eq!(host.next_pid(data0, 1, data1, true), data1);
+    assert_eq!(host.next_pid(data1, 1, data1, false), data1, "aborted: the field is right");
+    assert_eq!(host.stats().pid_disagreements, 0);
+    assert_eq!(host.next_pid(data1, 1, data1, true), data1);
+    assert_eq!(host.stats().pid_disagreements, 1, "completed: the two should agree");
+    // The field of a SETUP, or a nonsensical one, says nothing.
+    assert_eq!(host.next_pid(channel::SETUP, 1, data0, true), channel::SETUP);
+    assert_eq!(host.next_pid(data0, 1, 3, true), data1);
 }

@@ -1,0 +1,530 @@
+//! What went wrong: one sentence that names the cause, one that names a cure,
+//! and the exit code for a program that can do no more about it.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sk_abi::Status;
+use sk_abi::status::FaultRecord;
+use sk_session::client::{ClientError, Doing};
+use sk_wire::{Reason, Roles, State};
+
+use crate::hex;
+use crate::jobs::Report;
+use crate::store::StoreError;
+
+/// Exit codes of a program that runs a payload. 0 to 123 are the payload's own.
+pub mod exit {
+    /// Largest code of a payload that is passed through.
+    pub const PAYLOAD_MAX: u8 = 123;
+    /// A limit of time ended the payload.
+    pub const TIMEOUT: u8 = 124;
+    /// The tool, the protocol or the board failed; the payload is not to blame.
+    pub const BOARD: u8 = 125;
+    /// The payload was rejected before it ran.
+    pub const REJECTED: u8 = 126;
+    /// No such board, or no such payload.
+    pub const NOT_FOUND: u8 = 127;
+    /// Added to the number of the signal that a Unix process would have got.
+    pub const SIGNAL: u8 = 128;
+    /// Ended by Ctrl-C.
+    pub const INTERRUPTED: u8 = SIGNAL + 2;
+    /// Nobody reads the output any more.
+    pub const PIPE: u8 = SIGNAL + 13;
+}
+
+/// How a task that was to be aborted ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Aborted {
+    /// It had not been started.
+    BeforeStart,
+    /// The board says that it is dead.
+    OnBoard,
+    /// The board did not answer in time; it ends the task by itself when the
+    /// session has been silent for long enough.
+    Unconfirmed,
+}
+
+/// A task that did not end well, and where it ran.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Name of the board.
+    pub board: String,
+    /// The limit of time the task had, if any.
+    pub wall: Option<Duration>,
+    /// How it ended.
+    pub report: Report,
+}
+
+impl Ended {
+    fn status(&self) -> Status {
+        self.report.receipt.status()
+    }
+
+    /// Registers, if it faulted.
+    #[must_use]
+    pub fn fault(&self) -> Option<&FaultRecord> {
+        self.report.receipt.fault.as_ref().map(|fault| &fault.0)
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A socket could not be had.
+    #[error("the network cannot be used: {0}")]
+    Socket(#[source] io::Error),
+    /// No such board.
+    #[error("no board {wanted} was found in {:.1} s", waited.as_secs_f32())]
+    NotFound {
+        /// What was looked for, as words after "no board".
+        wanted: String,
+        /// How long.
+        waited: Duration,
+        /// Boards that were heard, in words.
+        heard: Vec<String>,
+    },
+    /// A board that is not in the store.
+    #[error("the board with key {} at {address} is not known here", hex::encode(fingerprint))]
+    Unknown {
+        /// Its key's short name.
+        fingerprint: [u8; 8],
+        /// Where it answers.
+        address: SocketAddr,
+    },
+    /// None was named and several are idle.
+    #[error("{} boards are idle: {}", names.len(), names.join(", "))]
+    Ambiguous {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// None was named and none is idle.
+    #[error("no board is idle: {}", boards.join(", "))]
+    NoneIdle {
+        /// Names and states.
+        boards: Vec<String>,
+    },
+    /// The board runs no tasks.
+    #[error("{board} runs no tasks: {}", reason.text())]
+    Fault {
+        /// Its name.
+        board: String,
+        /// Why.
+        reason: Reason,
+    },
+    /// Nothing answered.
+    #[error("{board} at {address} did not answer for {:.1} s{}", waited.as_secs_f32(), because(trouble.as_ref()))]
+    NoAnswer {
+        /// Its name.
+        board: String,
+        /// Where it was tried.
+        address: SocketAddr,
+        /// How long.
+        waited: Duration,
+        /// What the system said about sending.
+        trouble: Option<io::Error>,
+    },
+    /// Another board answered.
+    #[error("{address} is not {board}: the board there has the key {}, not {}", hex::encode(found), hex::encode(expected))]
+    WrongKey {
+        /// The name of the board wanted.
+        board: String,
+        /// Where.
+        address: SocketAddr,
+        /// The key recorded.
+        expected: [u8; 8],
+        /// The key found.
+        found: [u8; 8],
+    },
+    /// The pre-shared keys differ.
+    #[error("{board} does not prove that it holds the key shared with it")]
+    WrongPsk {
+        /// Its name.
+        board: String,
+    },
+    /// HELLO was answered, the handshake was not.
+    #[error("{board} ({}) does not accept this client's key", state.text())]
+    Refused {
+        /// Its name.
+        board: String,
+        /// What it was doing.
+        state: State,
+    },
+    /// Another version.
+    #[error("{board} speaks version {version} of the protocol, this program version {}", sk_wire::VERSION)]
+    Version {
+        /// Its name.
+        board: String,
+        /// Its version.
+        version: u8,
+    },
+    /// A role is missing.
+    #[error("{board} does not let this client do that: it has the role{}", roles(*granted))]
+    RoleRefused {
+        /// Its name.
+        board: String,
+        /// What the client may do.
+        granted: Roles,
+    },
+    /// Another task is active.
+    #[error("{board} is busy with another task, for at most {} more", seconds(*free_in_ms))]
+    Busy {
+        /// Its name.
+        board: String,
+        /// When it must be free.
+        free_in_ms: u32,
+    },
+    /// The board refused the task.
+    #[error("{board} rejected the payload while {}: {}{}", during.text(), status.text(), addition(*status, *detail, message))]
+    Rejected {
+        /// Its name.
+        board: String,
+        /// What was being done.
+        during: Doing,
+        /// Why.
+        status: Status,
+        /// A number that depends on the status.
+        detail: u32,
+        /// More.
+        message: String,
+    },
+    /// The board refused something that is no task.
+    #[error("{board} refused: {}", status.text())]
+    Denied {
+        /// Its name.
+        board: String,
+        /// Why.
+        status: Status,
+    },
+    /// The board was there and is no more.
+    #[error("{board} fell silent while {}: nothing was heard of it for {}", during.text(), seconds(*silent_ms))]
+    Lost {
+        /// Its name.
+        board: String,
+        /// What was being done.
+        during: Doing,
+        /// For how long.
+        silent_ms: u32,
+    },
+    /// The board restarted.
+    #[error("{board} restarted while {}; the task was not run again", during.text())]
+    Restarted {
+        /// Its name.
+        board: String,
+        /// What was being done.
+        during: Doing,
+    },
+    /// The task ended, its output is incomplete.
+    #[error("{board} no longer has all of the output: {have} of {len} bytes arrived")]
+    OutputLost {
+        /// Its name.
+        board: String,
+        /// Bytes that arrived.
+        have: u32,
+        /// Bytes there were.
+        len: u32,
+    },
+    /// The output is not what the receipt says.
+    #[error("the output that arrived from {board} does not have the digest in its receipt")]
+    OutputDigest {
+        /// Its name.
+        board: String,
+    },
+    /// The task cannot be sent.
+    #[error("{what} has {have} bytes, and {most} can be sent")]
+    TooBig {
+        /// Image, input or arguments.
+        what: &'static str,
+        /// Its length.
+        have: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// The file is not a payload.
+    #[error("this is not a payload image: {0}")]
+    NotAnImage(&'static str),
+    /// The board does not keep to the protocol.
+    #[error("{board} does not keep to the protocol: {what}")]
+    Protocol {
+        /// Its name.
+        board: String,
+        /// What was wrong.
+        what: &'static str,
+    },
+    /// What takes the output refused it; the task was aborted.
+    #[error("the output cannot be written: {0}")]
+    Output(#[source] io::Error),
+    /// The task ran and did not end well.
+    #[error("{}", ending(.0))]
+    Ended(Box<Ended>),
+    /// Stopped by the user.
+    #[error("interrupted; {}", aborted(*how))]
+    Interrupted {
+        /// What became of the task.
+        how: Aborted,
+    },
+}
+
+impl Error {
+    /// The engine's error, in the words of this crate.
+    pub(crate) fn of(error: ClientError, board: &crate::Board, trouble: Option<io::Error>, is_task: bool) -> Self {
+        let name = board.name().to_owned();
+        let address = board.address;
+        match error {
+            ClientError::NoAnswer { waited_ms } => {
+                Self::NoAnswer { board: name, address, waited: Duration::from_millis(waited_ms.into()), trouble }
+            }
+            ClientError::WrongKey { expected, found } => Self::WrongKey { board: name, address, expected, found },
+            ClientError::WrongPsk => Self::WrongPsk { board: name },
+            ClientError::HandshakeRefused { state } => Self::Refused { board: name, state },
+            ClientError::Version { board: version } => Self::Version { board: name, version },
+            ClientError::BoardFault { reason } => Self::Fault { board: name, reason },
+            ClientError::RoleRefused { granted } => Self::RoleRefused { board: name, granted },
+            ClientError::Busy { free_in_ms } => Self::Busy { board: name, free_in_ms },
+            ClientError::Rejected { during, status, detail, message } if is_task => {
+                Self::Rejected { board: name, during, status, detail, message: message.as_str().to_owned() }
+            }
+            ClientError::Rejected { status, .. } => Self::Denied { board: name, status },
+            ClientError::BoardLost { during, silent_ms } => Self::Lost { board: name, during, silent_ms },
+            ClientError::BootChanged { during } => Self::Restarted { board: name, during },
+            ClientError::OutputLost { have, len } => Self::OutputLost { board: name, have, len },
+            ClientError::OutputDigest => Self::OutputDigest { board: name },
+            ClientError::Aborted => Self::Interrupted { how: Aborted::BeforeStart },
+            // Lengths were checked before.
+            ClientError::TooBig => Self::Protocol { board: name, what: "the task is too big to be sent" },
+            ClientError::Random => StoreError::Random("a generator that failed".into()).into(),
+            ClientError::Protocol(what) => Self::Protocol { board: name, what },
+        }
+    }
+
+    /// What to do about it, if there is something to say.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Store(error) => return error.help(),
+            Self::NotFound { heard, .. } if heard.is_empty() => {
+                "is it powered and on this network? `sk scan --address IP` asks one address, `sk emu` starts an emulated board".into()
+            }
+            Self::NotFound { heard, .. } => format!("heard instead: {}", heard.join(", ")),
+            Self::Unknown { .. } => {
+                "its card, or its emulator, was set up by another user: set SK_HOME to the folder with that user's keys, or set the board up anew".into()
+            }
+            Self::Ambiguous { names } => {
+                format!("choose one: --board {}", names.first().map_or("NAME", String::as_str))
+            }
+            Self::NoneIdle { .. } | Self::Busy { .. } => "try again when it is free, or wait for it: --wait 1m".into(),
+            Self::Fault { .. } => "a new card, or a new `sk emu`, gives it a configuration; its serial port says more".into(),
+            Self::NoAnswer { .. } | Self::Lost { .. } => {
+                "check its power and the network between; `sk scan` lists who answers now".into()
+            }
+            Self::WrongKey { .. } => "the address went to another board: `sk scan` shows where each is".into(),
+            Self::WrongPsk { .. } | Self::Refused { state: State::Idle, .. } => {
+                "its configuration was made for other keys: set the board up anew with this SK_HOME".into()
+            }
+            Self::Refused { .. } => "wait until `sk scan` shows it idle".into(),
+            Self::Version { .. } => "use the kernel and the `sk` of one release".into(),
+            Self::RoleRefused { .. } => "roles are given in the board's configuration".into(),
+            Self::Rejected { status, .. } => return rejected_help(*status).map(Into::into),
+            Self::Restarted { .. } => "whether it ran before is not known; its serial port may say why".into(),
+            Self::OutputLost { .. } => "ask for more room: --max-output 16M".into(),
+            Self::NotAnImage(_) => "`sk build` or `sk pack` makes one".into(),
+            Self::Ended(ended) => return ended_help(ended.status()).map(Into::into),
+            Self::Interrupted { how: Aborted::Unconfirmed } => "`sk scan` shows when the board is idle again".into(),
+            _ => return None,
+        })
+    }
+
+    /// The exit code of a program that ran a payload and got this.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => exit::NOT_FOUND,
+            Self::TooBig { .. } | Self::NotAnImage(_) => exit::REJECTED,
+            Self::Rejected { status, .. } => rejection_code(*status),
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::PIPE,
+            Self::Ended(ended) => ending_code(ended.status()),
+            Self::Interrupted { .. } => exit::INTERRUPTED,
+            _ => exit::BOARD,
+        }
+    }
+}
+
+impl StoreError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoHome => "set SK_HOME to a folder for keys".into(),
+            Self::Damaged { path, .. } => {
+                format!("restore {} from a copy, or move it away to have it made anew", path.display())
+            }
+            Self::Io { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+                format!("{} must belong to you", folder(path).display())
+            }
+            Self::BadName(_) => "use 1 to 16 letters, digits, '-' or '_'".into(),
+            Self::NameTaken(_) => "choose another name".into(),
+            _ => return None,
+        })
+    }
+}
+
+fn folder(path: &std::path::Path) -> PathBuf {
+    path.parent().map_or_else(PathBuf::new, PathBuf::from)
+}
+
+/// Did the task, rather than the board, cause the refusal?
+fn rejection_code(status: Status) -> u8 {
+    let by_task = [
+        Status::AUTHOR_SIG,
+        Status::TOO_BIG,
+        Status::TIME_TOO_LONG,
+        Status::FORMAT,
+        Status::ABI,
+        Status::SYMBOLS_DIGEST,
+        Status::PERIPHERAL,
+    ];
+    if status.0 >> 8 == 4 || by_task.contains(&status) { exit::REJECTED } else { exit::BOARD }
+}
+
+fn rejected_help(status: Status) -> Option<&'static str> {
+    Some(match status {
+        Status::ABI | Status::FORMAT | Status::SYMBOLS_DIGEST => "build it again with the tools of the kernel's release",
+        Status::UNRESOLVED => "`sk inspect` lists what it needs; the board's configuration may withhold services",
+        Status::TOO_BIG => "ask for less: --mem, --stack, --max-output",
+        Status::TIME_TOO_LONG => "ask for less: --timeout",
+        Status::HEADER | Status::SEGMENT | Status::RELOC | Status::ENTRY | Status::OVERLAP | Status::WX => {
+            "build it again; `sk inspect` shows what is in it"
+        }
+        _ => return None,
+    })
+}
+
+/// The number of the signal that a Unix process would have got.
+fn ending_code(status: Status) -> u8 {
+    let signal = match status {
+        Status::WALL_DEADLINE | Status::CPU_LIMIT | Status::HEARTBEAT => return exit::TIMEOUT,
+        Status::ABORTED_OWNER => return exit::INTERRUPTED,
+        Status::UNDEF => 4,
+        Status::BKPT => 5,
+        Status::PANIC => 6,
+        Status::ALIGNMENT => 7,
+        Status::DIV_ZERO | Status::VFP => 8,
+        // What is left of ranges 6 and 7 is the payload's own doing too.
+        Status(code) if matches!(code >> 8, 6 | 7) => 11,
+        _ => return exit::BOARD,
+    };
+    exit::SIGNAL + signal
+}
+
+fn ended_help(status: Status) -> Option<&'static str> {
+    Some(match status {
+        Status::WALL_DEADLINE => "allow it more: --timeout 1m",
+        Status::OUT_OF_MEMORY => "allow it more: --mem 16M",
+        Status::OUTPUT_LIMIT => "allow it more: --max-output 16M",
+        Status::STACK => "allow it more: --stack 256K",
+        Status::KERNEL_BUG => "this is a fault of the kernel, not of the payload; its serial port says more",
+        status if status.is_fault() => "--registers shows all registers",
+        _ => return None,
+    })
+}
+
+/// How a task ended, in one sentence.
+fn ending(ended: &Ended) -> String {
+    let Ended { board, wall, .. } = ended;
+    let receipt = &ended.report.receipt;
+    let status = receipt.status();
+    let mut text = match status {
+        Status::WALL_DEADLINE => match wall {
+            Some(wall) => format!("the payload was still running on {board} when its {} were over", in_seconds(*wall)),
+            None => format!("the payload was still running on {board} when the board's limit of time was over"),
+        },
+        Status::PANIC => format!("the payload panicked on {board}"),
+        status if status.is_fault() => format!("the payload failed on {board}: {} ({})", status.text(), status.name()),
+        status => format!("the payload was ended on {board}: {}", status.text()),
+    };
+    if let Some(fault) = ended.fault() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}", place(status, fault));
+    }
+    if !receipt.message.is_empty() {
+        let _ = write!(text, ": {}", receipt.message.as_str());
+    }
+    text
+}
+
+/// Largest distance of an instruction from the start of its image.
+const IMAGE_MAX: u32 = sk_abi::image::TEXT_MAX;
+
+/// Where it happened.
+fn place(status: Status, fault: &FaultRecord) -> String {
+    let touched = match status {
+        Status::DATA_ABORT | Status::ALIGNMENT | Status::KERNEL_ACCESS | Status::STACK => {
+            format!(", touching {:#010x}", fault.far)
+        }
+        _ => String::new(),
+    };
+    match fault.pc.checked_sub(fault.base) {
+        Some(offset) if offset < IMAGE_MAX => format!("{touched} at offset {offset:#x} of the image"),
+        _ => format!("{touched} at {:#010x}, outside the image", fault.pc),
+    }
+}
+
+fn aborted(how: Aborted) -> &'static str {
+    match how {
+        Aborted::BeforeStart => "nothing was started",
+        Aborted::OnBoard => "the task was ended on the board",
+        Aborted::Unconfirmed => "the board did not confirm that the task was ended",
+    }
+}
+
+fn because(trouble: Option<&io::Error>) -> String {
+    trouble.map_or_else(String::new, |error| format!(" ({error})"))
+}
+
+fn seconds(ms: u32) -> String {
+    in_seconds(Duration::from_millis(ms.into()))
+}
+
+fn in_seconds(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds.fract() == 0.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
+}
+
+fn roles(granted: Roles) -> String {
+    let all = [
+        (Roles::OBSERVE, "observe"),
+        (Roles::SUBMIT, "submit"),
+        (Roles::OPERATE, "operate"),
+        (Roles::AUDIT, "audit"),
+        (Roles::DIRECT, "direct"),
+    ];
+    let names: Vec<&str> = all.into_iter().filter(|(role, _)| granted.contains(*role)).map(|(_, name)| name).collect();
+    match names.as_slice() {
+        [] => " of a stranger".into(),
+        [one] => format!(" {one}"),
+        many => format!("s {}", many.join(", ")),
+    }
+}
+
+/// What detail and message add to a refusal.
+fn addition(status: Status, detail: u32, message: &str) -> String {
+    let mut text = match (status, detail) {
+        (Status::UNRESOLVED, id) => match sk_abi::service::by_id(id) {
+            Some(service) => format!(" ({})", service.name),
+            None => format!(" (number {id:08x})"),
+        },
+        (Status::TOO_BIG, bytes) if bytes != 0 => format!(" ({bytes} bytes are available)"),
+        _ => String::new(),
+    };
+    if !message.is_empty() {
+        let _ = write!(text, " ({message})");
+    }
+    text
+}

@@ -1,0 +1,11 @@
+//! One verb per file: its options, and what it does.
+
+pub(crate) mod build;
+pub(crate) mod emu;
+pub(crate) mod info;
+pub(crate) mod inspect;
+pub(crate) mod kill;
+pub(crate) mod pack;
+pub(crate) mod run;
+pub(crate) mod scan;
+pub(crate) mod version;
