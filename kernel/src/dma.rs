@@ -10,7 +10,7 @@ struct Lines<const N: usize>([u8; N]);
 
 impl<const N: usize> Lines<N> {
     const fn new() -> Claim<Self> {
-        assert!(N % sk_hal::dma::LINE == 0);
+        assert!(N.is_multiple_of(sk_hal::dma::LINE));
         Claim::new(Self([0; N]))
     }
 }

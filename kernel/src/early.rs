@@ -62,7 +62,7 @@ struct BootMemory;
 
 impl PhysRead for BootMemory {
     fn read32(&self, addr: u32) -> Option<u32> {
-        if addr % 4 != 0 || addr >= MEMORY_MAX {
+        if !addr.is_multiple_of(4) || addr >= MEMORY_MAX {
             return None;
         }
         // SAFETY: the boot map shows these 512 MiB as normal memory; an aligned

@@ -61,9 +61,10 @@ impl Memory {
     /// # Panics
     /// If the kernel's own areas cannot be mapped: a fault of `kernel.ld`.
     pub unsafe fn take_over() -> Self {
+        let (l1, l2) = (&raw mut __l1_final, &raw mut __l2_tables);
         // SAFETY: called once, so these are the only references ever made to
         // the tables, which lie in a section nothing else is placed in.
-        let (l1, l2) = unsafe { (&mut *(&raw mut __l1_final), &mut *(&raw mut __l2_tables)) };
+        let (l1, l2) = unsafe { (&mut *l1, &mut *l2) };
         let l1_phys = l1.as_ptr() as u32;
         let l2_phys = l2.as_ptr() as u32;
         let mut mapper = RegionMapper::new(l1, l2, l2_phys).expect("kernel.ld aligns the pool");

@@ -48,7 +48,7 @@ impl Region {
     /// The words of `at .. at + len` (both multiples of 4), to be written.
     pub fn words_mut(&mut self, at: u32, len: u32) -> Option<&mut [u32]> {
         // SAFETY: as in `bytes_mut`; aligned, and every bit pattern is a u32.
-        (at % 4 == 0 && self.holds(at, len))
+        (at.is_multiple_of(4) && self.holds(at, len))
             .then(|| unsafe { core::slice::from_raw_parts_mut(at as *mut u32, len as usize / 4) })
     }
 }

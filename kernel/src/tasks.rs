@@ -45,6 +45,7 @@ impl Span {
     }
 }
 
+#[allow(clippy::large_enum_variant)] // there is one, in static memory
 enum State {
     Idle,
     /// Memory is laid out, bytes arrive.

@@ -175,3 +175,25 @@ fn tasks_follow_each_other() {
     }
     assert_eq!(world.machine.entered.len(), 12);
 }
+
+/// Upload time of 1 MB in this weather, us, and chunks sent again.
+fn upload_time(loss: u64) -> (u64, u32) {
+    let config = config();
+    let mut world = World::new(&config, 11, Weather { loss, delay: 500, ..FINE });
+    let input = world.dice.bytes(1_000_000);
+    let n = world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &[1; 10], &input, "echo")));
+    assert!(world.until(5 * SECOND, |world| world.players[n].told.accepted.is_some()));
+    let before = world.now;
+    assert!(world.until(60 * SECOND, |world| world.players[n].told.started));
+    (world.now - before, world.players[n].client.retransmitted())
+}
+
+#[test]
+fn losses_are_noticed_without_waiting() {
+    let (fine, none) = upload_time(0);
+    let (bad, again) = upload_time(2);
+    assert_eq!(none, 0);
+    assert!(again >= 5 && again < 100, "{again} chunks of 715 sent again");
+    // A timer for each of some 15 losses would cost 20 ms a time.
+    assert!(bad < fine * 4, "{fine} us without loss, {bad} us with");
+}

@@ -41,7 +41,7 @@ pub use sk_abi::Status;
 pub use sk_session::client::{Doing, Patience};
 pub use sk_wire::control::{Phase, Pong, Receipt, TaskStatus};
 pub use sk_wire::manifest::flags;
-pub use sk_wire::{PORT, Reason, Roles, State};
+pub use sk_wire::{PORT, Reason, Roles, State, VERSION as PROTOCOL};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

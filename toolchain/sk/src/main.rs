@@ -19,8 +19,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sk_client::exit;
 
-use failure::Failure;
-
 #[derive(Parser)]
 #[command(
     name = "sk",
