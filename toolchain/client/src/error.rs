@@ -238,7 +238,7 @@ pub enum Error {
         board: String,
     },
     /// The task cannot be sent.
-    #[error("{what} has {have} bytes, and {most} can be sent")]
+    #[error("{what} must not be longer than {most} bytes: {have}")]
     TooBig {
         /// Image, input or arguments.
         what: &'static str,
@@ -410,7 +410,7 @@ fn rejected_help(status: Status) -> Option<&'static str> {
 fn ending_code(status: Status) -> u8 {
     let signal = match status {
         Status::WALL_DEADLINE | Status::CPU_LIMIT | Status::HEARTBEAT => return exit::TIMEOUT,
-        Status::ABORTED_OWNER => return exit::INTERRUPTED,
+        Status::ABORTED_OWNER | Status::ABORTED_OPERATOR => 15,
         Status::UNDEF => 4,
         Status::BKPT => 5,
         Status::PANIC => 6,
@@ -446,6 +446,8 @@ fn ending(ended: &Ended) -> String {
             None => format!("the payload was still running on {board} when the board's limit of time was over"),
         },
         Status::PANIC => format!("the payload panicked on {board}"),
+        Status::ABORTED_OWNER => format!("the payload was ended on {board} by another program of its owner"),
+        Status::ABORTED_OPERATOR => format!("the payload was ended on {board} by an operator"),
         status if status.is_fault() => format!("the payload failed on {board}: {} ({})", status.text(), status.name()),
         status => format!("the payload was ended on {board}: {}", status.text()),
     };

@@ -11,7 +11,8 @@ pub(super) fn dump(fault: &FaultRecord) -> Vec<String> {
     let names: Vec<String> = (0..fault.r.len()).map(|n| format!("r{n}")).collect();
     let registers: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(fault.r).collect();
     lines.extend(registers.chunks(4).map(row));
-    let service = sk_abi::service::SERVICES.get(usize::from(fault.service).wrapping_sub(1));
+    // The record counts slots from 1, for 0 means none.
+    let service = sk_abi::service::SERVICES.iter().find(|s| u16::from(s.slot) + 1 == fault.service);
     lines.push(match service {
         Some(service) => format!("in service {}, {} us after the start", service.name, fault.elapsed_us),
         None => format!("{} us after the start", fault.elapsed_us),
