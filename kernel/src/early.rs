@@ -14,6 +14,9 @@ pub const BLOB_MAX: usize = 32 * 1024;
 const MEMORY_MAX: u32 = 512 << 20;
 
 unsafe extern "C" {
+    static __image_start: u8;
+    static __image_end: u8;
+    static __l1_table: u8;
     static __kernel_ram_start: u8;
     static __kernel_ram_end: u8;
 }
@@ -27,6 +30,8 @@ pub enum Blob {
     Taken(usize),
     /// Named, but longer than [`BLOB_MAX`].
     TooLong(u32),
+    /// Named where the kernel's image, tables or stacks are: it was overwritten.
+    Misplaced,
 }
 
 /// Everything taken.
@@ -79,6 +84,9 @@ extern "C" fn early(r0: u32, r1: u32, r2: u32) {
     let blob = match data.as_ref().ok().and_then(|d| d.initrd) {
         None => Blob::None,
         Some(at) if at.size as usize > BLOB_MAX || at.end() > MEMORY_MAX => Blob::TooLong(at.size),
+        Some(at) if overwritten().iter().flatten().any(|ours| ours.overlaps(&at)) => {
+            Blob::Misplaced
+        }
         Some(at) => {
             // SAFETY: the source was checked to lie in mapped memory; `copy`
             // allows it to overlap the destination; fields of `taken` are
@@ -99,6 +107,17 @@ extern "C" fn early(r0: u32, r1: u32, r2: u32) {
         (&raw mut (*taken).registers).write([r0, r1, r2]);
         (&raw mut (*taken).blob).write(blob);
     }
+}
+
+/// What the boot code has written by now, and what was there before it ran.
+fn overwritten() -> [Option<Range>; 2] {
+    let range = |start: *const u8, end: *const u8| {
+        Range::new(start as u32, (end as u32).saturating_sub(start as u32))
+    };
+    [
+        range(&raw const __image_start, &raw const __image_end),
+        range(&raw const __l1_table, &raw const __kernel_ram_end),
+    ]
 }
 
 /// Overwrites the original, unless it lies in memory of ours (then it is ours

@@ -24,6 +24,11 @@ pub const TABLE: u32 = map::TASK_REGION;
 pub const TABLE_LEN: u32 = 4096;
 const _: () = assert!(resolver::ENTRIES * resolver::ENTRY_SIZE == TABLE_LEN as usize);
 
+/// Slots of the two services that end a task.
+pub const EXIT: u8 = 1;
+/// As [`EXIT`], with a message.
+pub const ABORT: u8 = 6;
+
 /// Bytes of one stub.
 const STUB: u32 = 12;
 

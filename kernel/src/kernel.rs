@@ -96,6 +96,7 @@ pub fn start(m: Machine) -> Kernel {
     tasks.facts.abi = u16::from(sk_abi::ABI_VERSION);
     tasks.facts.mhz = m.cpufreq.as_ref().map_or(0, |f| (f.now / 1_000_000) as u16);
     tasks.facts.wall_ms_max = m.config.map_or(0, |c| c.policy.wall_ms_max);
+    tasks.emulated = !m.cycles_run;
     tasks.board = (m.board.code, m.cpufreq.as_ref().map_or(0, |f| f.max / 1_000_000));
 
     let mut random = [0; 24];

@@ -69,6 +69,8 @@ pub struct Machine {
     pub config: Option<&'static Config>,
     /// Why there is none.
     pub reason: Reason,
+    /// Does the cycle counter count?
+    pub cycles_run: bool,
     /// Station address for adapters without one.
     pub mac: [u8; 6],
 }
@@ -130,6 +132,7 @@ impl Machine {
         let pm = Pm::new(block!(POWER));
         say(format_args!("reset: {:?}", pm.reset_reason()));
 
+        let cycles_run = cycle_counter_runs(&timer);
         let cpufreq = CpuFreq::new(&mut mailbox, &timer).ok();
         match &cpufreq {
             Some(f) => say(format_args!(
@@ -138,7 +141,7 @@ impl Machine {
                 f.min / 1_000_000,
                 f.max / 1_000_000,
                 told.uart_clock,
-                if cycle_counter_runs(&timer) { "runs" } else { "stands still" }
+                if cycles_run { "runs" } else { "stands still" }
             )),
             None => say(format_args!("clock: the firmware does not say; left as it is")),
         }
@@ -186,6 +189,7 @@ impl Machine {
             identity,
             config,
             reason,
+            cycles_run,
             mac: told.mac,
         }
     }
@@ -251,6 +255,7 @@ fn secrets(
     let (mut config, mut reason) = match taken.blob {
         Blob::None => (None, Reason::NoBlob),
         Blob::TooLong(_) => (None, Reason::BlobLength),
+        Blob::Misplaced => (None, Reason::Memory),
         Blob::Taken(_) => {
             let config = CONFIG.take().expect("read once").write(Config::empty());
             match config.decode_into(taken.blob_bytes()) {

@@ -148,8 +148,13 @@ impl<K: Clock> sk_services::Board for Streams<K> {
     }
 
     fn log(&mut self, line: &str) {
-        let mut text = heapless::String::new();
-        let _ = text.push_str(line.get(..line.floor_char_boundary(128)).unwrap_or(""));
+        let mut text: heapless::String<128> = heapless::String::new();
+        for c in line.chars() {
+            // A payload's line is one line, and no escape code.
+            if text.push(if c.is_control() { '.' } else { c }).is_err() {
+                break;
+            }
+        }
         // When nobody drains them, the newest are lost.
         let _ = self.log.push_back(text);
     }

@@ -3,8 +3,8 @@
 //! Implements what the session engine asks of a board ([`server::Board`]) over
 //! the task region. Areas ascend: table of the resolver, 1 MiB unmapped, stack,
 //! text, data, heap, information page; from the end of the region downwards
-//! stderr, stdout, input and the image as received, because those arrive before
-//! the image is understood.
+//! stderr, stdout and the image as received (the kernel's alone), and the input,
+//! because those arrive before the image is understood.
 
 use crate::fault;
 use crate::gates;
@@ -15,7 +15,7 @@ use crate::task::{Context, Reason};
 use sk_abi::status::FaultRecord;
 use sk_abi::{Status, TaskInfo};
 use sk_bcm2835::{Caches, cp15};
-use sk_drivers::mmu::{Area, Attr, PAGE};
+use sk_drivers::mmu::{Area, Attr, PAGE, SECTION};
 use sk_hal::{Clock, Entropy, Micros};
 use sk_loader::{Access, Layout, Load, Part, Plan, Request};
 use sk_services::{Allowed, Outcome, Park, dispatch};
@@ -78,6 +78,8 @@ pub struct Tasks<K> {
     pub facts: Facts,
     /// The board's revision code and highest clock in MHz, for [`TaskInfo`].
     pub board: (u32, u32),
+    /// The cycle counter stands still, as in an emulator.
+    pub emulated: bool,
     state: State,
     image: Span,
     input: Span,
@@ -121,6 +123,7 @@ impl<K: Clock + Copy> Tasks<K> {
             client: 0,
             facts: Facts { memory_kib: (region.end - region.start) / 1024, ..Facts::default() },
             board: (0, 0),
+            emulated: false,
             state: State::Idle,
             image: Span::default(),
             input: Span::default(),
@@ -313,7 +316,7 @@ impl<K: Clock + Copy> Tasks<K> {
         let refuse = |r: sk_loader::Refusal| (r.status, r.field as u32);
         let too_big = (Status::TOO_BIG, 0);
         // The image lies apart from all that loading writes.
-        let mut low = Region { end: self.image.at, ..self.region };
+        let mut low = Region { end: self.input.at, ..self.region };
         let received = self.region;
         let image = received.bytes(self.image.at, self.image.len).ok_or(too_big)?;
         let mut plan = Plan::parse(image).map_err(refuse)?;
@@ -324,10 +327,14 @@ impl<K: Clock + Copy> Tasks<K> {
         if self.stack != 0 {
             plan.stack_len = self.stack;
         }
-        let allowed = match self.config {
+        let mut allowed = match self.config {
             Some(config) => Allowed::by_id(|id| config.offers(self.client, id)),
             None => Allowed::NONE,
         };
+        // Ways out are not for anybody to withhold.
+        for way_out in [gates::EXIT, gates::ABORT] {
+            allowed.set(way_out, true);
+        }
         let offered = |id| {
             sk_abi::SERVICES.iter().any(|s| s.id == id && allowed.has(u32::from(s.slot)))
         };
@@ -349,7 +356,7 @@ impl<K: Clock + Copy> Tasks<K> {
         .map_err(refuse)?;
         let info_page = layout.area(Part::Info);
         let low_end = info_page.start + info_page.mapped;
-        if low_end > self.image.at {
+        if low_end > self.input.at {
             return Err(too_big);
         }
         self.map_low(&layout)?;
@@ -363,7 +370,8 @@ impl<K: Clock + Copy> Tasks<K> {
             deadline_us: u64::MAX,
             board_revision: self.board.0,
             cpu_mhz_max: self.board.1,
-            flags: sk_abi::task::flags::SHIELDED,
+            flags: sk_abi::task::flags::SHIELDED
+                | if self.emulated { sk_abi::task::flags::EMULATED } else { 0 },
             ..TaskInfo::default()
         });
         if let Some(to) = low.bytes_mut(info.args, info.args_len) {
@@ -382,11 +390,6 @@ impl<K: Clock + Copy> Tasks<K> {
         gates::fill_table(&mut low, &allowed);
         self.services = Some(task);
         self.info = info;
-        // The bytes as received are not the payload's business any more.
-        let image_end = self.image.mapped_end();
-        if let Some(bytes) = self.region.bytes_mut(self.image.at, image_end - self.image.at) {
-            bytes.fill(0);
-        }
         let stack = layout.area(Part::Stack);
         self.context = Context::at_entry(
             layout.entry,
@@ -439,7 +442,7 @@ impl<K: Clock + Copy> Tasks<K> {
             let last = l.area(Part::Info);
             (l.area(Part::Stack).start, last.start + last.mapped)
         });
-        let high = if self.image.at == 0 { (0, 0) } else { (self.image.at, self.region.end) };
+        let high = if self.image.at == 0 { (0, 0) } else { (self.input.at, self.region.end) };
         [low, high]
     }
 }
@@ -460,28 +463,54 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn reserve(&mut self, m: &Manifest) -> Result<(), Status> {
-        let available = Status::TOO_BIG;
-        let mut next = self.region.end;
-        let mut take = |len: u32| -> Option<Span> {
-            let pages = len.checked_next_multiple_of(PAGE)?;
-            next = next.checked_sub(pages).filter(|&at| at > gates::TABLE + (2 << 20))?;
-            Some(Span { at: next, len })
-        };
+        let too_big = Status::TOO_BIG;
+        let Some(config) = self.config else { return Err(Status::BAD_STATE) };
+        if m.has(flags::DIRECT) {
+            // Not built yet; running it shielded would make the receipt a lie.
+            return Err(Status::ROLE);
+        }
+        let policy = &config.policy;
+        if m.time.cpu_ms > policy.cpu_ms_max {
+            return Err(Status::TIME_TOO_LONG);
+        }
         let heap = if m.memory.heap == 0 { HEAP_DEFAULT } else { m.memory.heap };
-        let heap = heap.checked_next_multiple_of(PAGE).ok_or(available)?;
-        let stderr = take(m.memory.stderr).ok_or(available)?;
-        let stdout = take(m.memory.stdout).ok_or(available)?;
-        let input = take(m.input.size).ok_or(available)?;
-        let image = take(m.image.size.max(1)).ok_or(available)?;
+        let heap = heap.checked_next_multiple_of(PAGE).ok_or(too_big)?;
+        let sum = |parts: &[u32]| parts.iter().try_fold(0u32, |sum, &part| sum.checked_add(part));
+        let out = sum(&[m.memory.stdout, m.memory.stderr]).ok_or(too_big)?;
+        let all = sum(&[heap, m.memory.stack, m.image.size, m.input.size, out]).ok_or(too_big)?;
+        if out > policy.out_max || all > policy.task_mem_max {
+            return Err(too_big);
+        }
+
+        let mut next = self.region.end;
+        let mut take = |len: u32, align: u32| -> Option<Span> {
+            let pages = len.checked_next_multiple_of(PAGE)?;
+            let at = next.checked_sub(pages)? & !(align - 1);
+            next = Some(at).filter(|&at| at > gates::TABLE + (2 << 20))?;
+            Some(Span { at, len })
+        };
+        // What only the kernel may touch, and below it what the payload may
+        // read: rights of kernel and task do not share a MiB.
+        let stderr = take(m.memory.stderr, PAGE).ok_or(too_big)?;
+        let stdout = take(m.memory.stdout, PAGE).ok_or(too_big)?;
+        let image = take(m.image.size.max(1), SECTION).ok_or(too_big)?;
+        let input = take(m.input.size, PAGE).ok_or(too_big)?;
         // What is left must hold heap, stack and the image once more; the exact
         // sum is made when the image is understood.
-        let room = image.at - (gates::TABLE + gates::TABLE_LEN + sk_loader::GUARD);
-        let need = [heap, m.memory.stack, m.image.size].into_iter().try_fold(0u32, u32::checked_add);
-        if need.is_none_or(|n| n > room) {
-            return Err(available);
+        let room = input.at - (gates::TABLE + gates::TABLE_LEN + sk_loader::GUARD);
+        if sum(&[heap, m.memory.stack, m.image.size]).is_none_or(|need| need > room) {
+            return Err(too_big);
         }
-        let high = Area { start: image.at, end: self.region.end, attr: Attr::TaskRo };
-        self.memory.map(&[high]).map_err(|_| available)?;
+        let ours = Area { start: image.at, end: self.region.end, attr: Attr::KernelData };
+        let theirs = Area { start: input.at, end: input.mapped_end(), attr: Attr::TaskRo };
+        let areas = [ours, theirs];
+        let used = if m.input.size == 0 { &areas[..1] } else { &areas[..] };
+        self.memory.map(used).map_err(|_| too_big)?;
+        // The rest of the input's last page is the payload's to read.
+        let tail = input.at + input.len;
+        if let Some(bytes) = self.region.bytes_mut(tail, input.mapped_end() - tail) {
+            bytes.fill(0);
+        }
         self.image = Span { len: m.image.size, ..image };
         self.input = input;
         self.heap = heap;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MAC, Rig, frame, variants};
+use common::{MAC, Rig, frame, padded, variants};
 use sk_hal::net::FrameDevice;
 use sk_models::ecm::EcmFunction;
 
@@ -17,7 +17,9 @@ fn every_length_both_ways() {
         let after = rig.net.statistics();
         assert_eq!(after.frames_in - before.frames_in, 1501);
         assert_eq!(after.frames_out - before.frames_out, 1501);
-        assert_eq!(after.bytes_in, after.bytes_out);
+        // 46 lengths below 60, padded.
+        let padding = (14..60).map(|length| 60 - length).sum::<u64>();
+        assert_eq!(after.bytes_in + padding, after.bytes_out);
         rig.assert_clean();
         assert_eq!(rig.errors(), 0);
     }
@@ -46,6 +48,25 @@ fn frames_in_a_row_stay_apart_and_in_order() {
                 Some(frame(length, seed)),
                 "{length}"
             );
+        }
+        rig.assert_clean();
+    }
+}
+
+#[test]
+fn short_frames_are_padded_with_zeros_only() {
+    for function in variants() {
+        let mut rig = Rig::running(function);
+        for length in [1514, 14, 42, 59, 60, 61] {
+            // Every buffer was used before.
+            for _ in 0..4 {
+                assert!(rig.transmit(&[0xEE; 1514]));
+                rig.run(1_000);
+            }
+            assert!(rig.transmit(&vec![0xFF; length]));
+            rig.run(1_000);
+            let sent = std::iter::from_fn(|| rig.device().pop_frame()).last();
+            assert_eq!(sent, Some(padded(&vec![0xFF; length])), "{length}");
         }
         rig.assert_clean();
     }

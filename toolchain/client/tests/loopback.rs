@@ -83,6 +83,21 @@ fn a_good_run_gives_output_code_and_receipt() {
 }
 
 #[test]
+fn much_output_arrives_whole() {
+    fn numbers(_: &str, _: &[u8]) -> Script {
+        let stdout = (0..2_000_000_u32).flat_map(u32::to_le_bytes).collect();
+        Script { stdout, ending: Some(Ending::default()), ..Script::default() }
+    }
+    let rig = Rig::new(numbers);
+    let mut task = Task::new(IMAGE, b"");
+    task.limits.stdout = 8 << 20;
+    let mut sink = Collect::default();
+    let report = rig.client.run(&rig.board(), &task, &mut sink).unwrap();
+    eprintln!("TOOK {:?}", report.total);
+    assert!(sink.stdout == numbers("", b"").stdout, "{} bytes", sink.stdout.len());
+}
+
+#[test]
 fn nobody_there_is_127_and_quick_to_say() {
     let rig = Rig::new(echo);
     let error = rig.client.find(&Selector::parse("127.0.0.1:9").unwrap()).unwrap_err();

@@ -4,6 +4,8 @@
 //! `cargo xtask test e2e` runs the tests; this package is not one of the
 //! workspace's default members, because it needs QEMU and a built kernel.
 
+pub mod bench;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -84,8 +84,10 @@ fn unit(repo: &Repo) -> Result<()> {
 
 /// Boards in QEMU that boot the kernel as it was built.
 fn e2e(repo: &Repo) -> Result<()> {
+    let sk = payloads::build_sk(repo)?;
     run(repo
         .cargo()
         .args(["test", "--package", "e2e"])
-        .env("SK_ARTEFACTS", repo.artefacts()))
+        .env("SK_ARTEFACTS", repo.artefacts())
+        .env("SK_BIN", sk))
 }

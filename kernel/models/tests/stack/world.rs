@@ -262,6 +262,16 @@ impl World {
         self.kernel.usb.host().resources()
     }
 
+    /// What is free while nothing is plugged in: everything.
+    pub const NOTHING_OPEN: Resources =
+        Resources { channels: 8, retired: 0, held: 0, control: 2, rx: 4, tx: 4, int: 3 };
+
+    /// What is free while the adapter is up and idle: three pipes have a
+    /// channel each, bulk IN has a buffer armed and notifications one of theirs.
+    pub fn whole(&self) -> Resources {
+        Resources { channels: 5, retired: 0, held: 0, control: 2, rx: 3, tx: 4, int: 2 }
+    }
+
     /// Waits until no task is left, and nothing of it.
     pub fn idle(&mut self, limit: Micros) {
         let idle = self.until(limit, |w| w.kernel.server.phase() == Phase::Idle);

@@ -450,7 +450,14 @@ impl Client<'_> {
         let Some(run) = &mut self.run else { return };
         match self.doing {
             Doing::Finding | Doing::Connecting => self.fail(now, ClientError::Aborted),
-            Doing::Collecting | Doing::Closing | Doing::Asking => {}
+            // It has ended; the rest of its output is not wanted.
+            Doing::Collecting => {
+                self.news.failed.get_or_insert(ClientError::Aborted);
+                self.wants.clear();
+                self.wants.ask(now, Ask::ResultAck);
+                self.close(now);
+            }
+            Doing::Closing | Doing::Asking => {}
             Doing::Submitting | Doing::Uploading | Doing::Loading | Doing::Running => {
                 let Some(task_id) = run.manifest.as_ref().map(|manifest| manifest.task_id) else {
                     return;

@@ -179,9 +179,17 @@ impl Admissions {
         let Some(mut work) = self.places.get_mut(place).and_then(Option::take) else {
             return Progress::Nothing;
         };
-        if work.responder.next() == Step::Ee && self.spare.is_none() && !self.prepare(entropy) {
-            return Progress::Denied;
-        } else if work.responder.next() != Step::Ee {
+        if work.responder.next() == Step::Ee && self.spare.is_none() {
+            // Making the key is this step's agreement; using it is the next one's.
+            if !self.prepare(entropy) {
+                return Progress::Denied;
+            }
+            if let Some(slot) = self.places.get_mut(place) {
+                *slot = Some(work);
+            }
+            return Progress::Working;
+        }
+        if work.responder.next() != Step::Ee {
             self.agreements = self.agreements.wrapping_add(1);
         }
         let next = match work.responder.next() {

@@ -9,7 +9,7 @@
 //! resets ours. One that keeps stopping takes the adapter down, to be
 //! enumerated again; the notification pipe is only given up.
 
-use super::layout::{EcmLayout, MAX_FRAME, MIN_FRAME, parse_mac_string};
+use super::layout::{EcmLayout, MAX_FRAME, MIN_FRAME, PADDED_FRAME, parse_mac_string};
 use super::notification::{Notice, Notices};
 use crate::descriptor::kind;
 use crate::enumerate::SCRATCH;
@@ -548,10 +548,18 @@ impl Ecm {
         let Some(id) = self.output.working() else {
             return false;
         };
-        match host.send(now, id, length, true, fill) {
+        let padded = length.max(usize::from(PADDED_FRAME));
+        let sent = host.send(now, id, padded, true, &mut |buffer| {
+            if let Some((frame, padding)) = buffer.split_at_mut_checked(length) {
+                // The buffer holds what was sent before: nobody's business.
+                padding.fill(0);
+                fill(frame);
+            }
+        });
+        match sent {
             Ok(()) => {
                 count(&mut statistics.frames_out);
-                statistics.bytes_out = statistics.bytes_out.wrapping_add(length as u64);
+                statistics.bytes_out = statistics.bytes_out.wrapping_add(padded as u64);
                 true
             }
             Err(StartError::Gone | StartError::BadPipe) => {

@@ -16,6 +16,10 @@ const ETHERNET: u8 = 0x0f;
 pub const MAX_FRAME: u16 = 1514;
 /// The shortest frame worth looking at: a header.
 pub const MIN_FRAME: u16 = 14;
+/// The shortest frame sent: what IEEE 802.3 section 3.2.8 wants, without FCS.
+/// ECM does not say who pads; most adapters do, a runt from one that does not
+/// is lost on the wire, and 18 bytes of zeros cost less than asking.
+pub const PADDED_FRAME: u16 = 60;
 
 /// The notification endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -113,7 +113,7 @@ impl Rig {
     pub fn echo(&mut self, frame: &[u8]) {
         assert!(self.transmit(frame), "length {}", frame.len());
         self.poll();
-        assert_eq!(self.device().pop_frame().as_deref(), Some(frame));
+        assert_eq!(self.device().pop_frame(), Some(padded(frame)));
         assert_eq!(self.device().unfinished(), 0);
         assert!(self.device().push_frame(frame));
         self.poll();
@@ -136,6 +136,13 @@ impl Rig {
             .filter(|event| matches!(event, UsbEvent::Error { .. }))
             .count()
     }
+}
+
+/// As it goes out.
+pub fn padded(frame: &[u8]) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    bytes.resize(bytes.len().max(60), 0);
+    bytes
 }
 
 pub fn frame(length: usize, seed: usize) -> Vec<u8> {
