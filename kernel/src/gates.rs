@@ -7,8 +7,8 @@
 use crate::region::Region;
 use core::arch::global_asm;
 use sk_bcm2835::map;
-use sk_services::resolver::{self, HASH};
 use sk_services::Allowed;
+use sk_services::resolver::{self, HASH};
 
 global_asm!(
     include_str!("../services/asm/resolver.S"),

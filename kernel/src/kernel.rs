@@ -13,9 +13,9 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, SocketAddrV4};
 use core::task::Poll;
-use rpi_mbox::{Mailbox, Slot};
 use rpi_mbox::cpufreq::{CpuFreq, Demand};
 use rpi_mbox::tags::{GetThrottled, Temperature};
+use rpi_mbox::{Mailbox, Slot};
 use sk_bcm2835::{Caches, Claim, Mmio, cp15, map};
 use sk_drivers::board::Led;
 use sk_drivers::dwc2::Dwc2;
@@ -280,12 +280,11 @@ impl Kernel {
         match event {
             Event::SessionUp { client, from } => {
                 let [a, b, c, d] = from.ip;
-                self.say(format_args!(
-                    "session: client {client} at {a}.{b}.{c}.{d}:{}",
-                    from.port
-                ));
+                self.say(format_args!("session: client {client} at {a}.{b}.{c}.{d}:{}", from.port));
             }
-            Event::SessionDown { client } => self.say(format_args!("session: client {client} left")),
+            Event::SessionDown { client } => {
+                self.say(format_args!("session: client {client} left"))
+            }
             Event::Denied => self.say(format_args!("session: somebody was refused")),
             Event::Accepted { task, client } => {
                 self.say(format_args!("task {}: from client {client}", task.seq));

@@ -8,12 +8,12 @@ use crate::memory::Memory;
 use crate::region::Region;
 use core::fmt::Write;
 use core::mem::MaybeUninit;
+use rpi_mbox::Mailbox;
 use rpi_mbox::cpufreq::CpuFreq;
 use rpi_mbox::tags::{
     ArmMemory, BoardRevision, BoardSerial, ClockId, ClockRate, FirmwareRevision, MacAddress,
     PowerDevice, SetPower,
 };
-use rpi_mbox::Mailbox;
 use sk_bcm2835::{Caches, Claim, Mmio, cp15, map};
 use sk_drivers::board::Board;
 use sk_drivers::gpio::Gpio;
@@ -173,7 +173,9 @@ impl Machine {
         let power = SetPower { device: PowerDevice::Usb, on: true };
         match mailbox.get(&timer, &power) {
             Ok(state) if state.is_on() => say(format_args!("usb: powered")),
-            other => say(format_args!("usb: power request answered {other:?}; trying all the same")),
+            other => {
+                say(format_args!("usb: power request answered {other:?}; trying all the same"))
+            }
         }
         Self {
             timer,
@@ -239,9 +241,7 @@ fn report_boot_data(say: &mut impl FnMut(core::fmt::Arguments<'_>), taken: &Take
             "boot data: {:?} at {:#x} (r0 {r0:x}, r1 {r1:x}, r2 {r2:x}), blob {:?}",
             data.form, data.place.start, taken.blob
         )),
-        Err(error) => say(format_args!(
-            "boot data: {error:?} (r0 {r0:x}, r1 {r1:x}, r2 {r2:x})"
-        )),
+        Err(error) => say(format_args!("boot data: {error:?} (r0 {r0:x}, r1 {r1:x}, r2 {r2:x})")),
     }
 }
 

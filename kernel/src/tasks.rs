@@ -335,9 +335,8 @@ impl<K: Clock + Copy> Tasks<K> {
         for way_out in [gates::EXIT, gates::ABORT] {
             allowed.set(way_out, true);
         }
-        let offered = |id| {
-            sk_abi::SERVICES.iter().any(|s| s.id == id && allowed.has(u32::from(s.slot)))
-        };
+        let offered =
+            |id| sk_abi::SERVICES.iter().any(|s| s.id == id && allowed.has(u32::from(s.slot)));
         if let Some(id) = plan.unresolved(offered) {
             return Err((Status::UNRESOLVED, id));
         }
@@ -404,7 +403,8 @@ impl<K: Clock + Copy> Tasks<K> {
     fn map_low(&mut self, layout: &Layout) -> Result<(), (Status, u32)> {
         let mut areas: heapless::Vec<Area, 8> = heapless::Vec::new();
         let table = gates::TABLE;
-        let _ = areas.push(Area { start: table, end: table + gates::TABLE_LEN, attr: Attr::TaskRo });
+        let _ =
+            areas.push(Area { start: table, end: table + gates::TABLE_LEN, attr: Attr::TaskRo });
         for part in layout.areas() {
             if part.mapped == 0 || matches!(part.part, Part::Input | Part::Output) {
                 continue;

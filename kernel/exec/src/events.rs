@@ -30,10 +30,6 @@ impl Events {
     /// Takes all that are raised.
     pub(crate) fn take(&self) -> u32 {
         // The load alone is the usual case and spares an exclusive access.
-        if self.any() {
-            self.0.swap(0, Ordering::Acquire)
-        } else {
-            0
-        }
+        if self.any() { self.0.swap(0, Ordering::Acquire) } else { 0 }
     }
 }

@@ -53,16 +53,10 @@ impl State {
         let late = now.saturating_sub(tick);
         self.worst_late = self.worst_late.max(late);
         // 64-bit division is a library call on ARMv6: only when it matters.
-        let missed = if late < period {
-            0
-        } else {
-            late.checked_div(period).unwrap_or(0)
-        };
+        let missed = if late < period { 0 } else { late.checked_div(period).unwrap_or(0) };
         if missed > 0 {
             self.slips = self.slips.saturating_add(1);
-            self.missed = self
-                .missed
-                .saturating_add(u32::try_from(missed).unwrap_or(u32::MAX));
+            self.missed = self.missed.saturating_add(u32::try_from(missed).unwrap_or(u32::MAX));
         }
         let ahead = missed.saturating_add(1).saturating_mul(period);
         self.tick = Some(tick.saturating_add(ahead));
@@ -95,11 +89,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         for (slot, state) in table.iter().zip(&mut states) {
             state.tick = (slot.period > 0).then_some(start);
         }
-        Self {
-            table,
-            events,
-            states,
-        }
+        Self { table, events, states }
     }
 
     /// Runs what is due, in the order of the table, each slot at most once.
@@ -134,37 +124,25 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
     #[must_use]
     pub fn next_due(&self, now: Micros) -> Option<Micros> {
         let raised = self.events.any() || self.states.iter().any(|state| state.woken);
-        let timed = self
-            .states
-            .iter()
-            .flat_map(|state| [state.tick, state.wish])
-            .flatten();
-        raised
-            .then_some(now)
-            .into_iter()
-            .chain(timed)
-            .min()
-            .map(|due| due.max(now))
+        let timed = self.states.iter().flat_map(|state| [state.tick, state.wish]).flatten();
+        raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
     }
 
     /// What was recorded, in the order of the table.
     pub fn report(&self) -> impl Iterator<Item = SlotReport> + '_ {
-        self.table
-            .iter()
-            .zip(&self.states)
-            .map(|(slot, state)| SlotReport {
-                name: slot.name,
-                period: slot.period,
-                budget: slot.budget,
-                runs: state.runs,
-                last: state.last,
-                worst: state.worst,
-                total: state.total,
-                overruns: state.overruns,
-                slips: state.slips,
-                missed: state.missed,
-                worst_late: state.worst_late,
-            })
+        self.table.iter().zip(&self.states).map(|(slot, state)| SlotReport {
+            name: slot.name,
+            period: slot.period,
+            budget: slot.budget,
+            runs: state.runs,
+            last: state.last,
+            worst: state.worst,
+            total: state.total,
+            overruns: state.overruns,
+            slips: state.slips,
+            missed: state.missed,
+            worst_late: state.worst_late,
+        })
     }
 
     /// Hands raised events to the slots that wait for them. Events no slot

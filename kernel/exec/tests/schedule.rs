@@ -38,10 +38,7 @@ struct Board {
 
 impl Board {
     fn new(clock: &FakeClock) -> Self {
-        Self {
-            clock: clock.clone(),
-            ..Self::default()
-        }
+        Self { clock: clock.clone(), ..Self::default() }
     }
 
     fn step(&mut self, name: &'static str, slot: usize, now: Micros) {
@@ -50,10 +47,7 @@ impl Board {
     }
 
     fn names(&mut self) -> Vec<&'static str> {
-        std::mem::take(&mut self.log)
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect()
+        std::mem::take(&mut self.log).into_iter().map(|(name, _)| name).collect()
     }
 }
 
@@ -79,27 +73,9 @@ const RX: u32 = 1;
 const OTHER: u32 = 2;
 
 const TABLE: [Slot<Board>; 3] = [
-    Slot {
-        name: "fast",
-        period: 100,
-        budget: 20,
-        wake: OTHER,
-        run: fast,
-    },
-    Slot {
-        name: "slow",
-        period: 1000,
-        budget: 50,
-        wake: 0,
-        run: slow,
-    },
-    Slot {
-        name: "rx",
-        period: 0,
-        budget: 30,
-        wake: RX | OTHER,
-        run: rx,
-    },
+    Slot { name: "fast", period: 100, budget: 20, wake: OTHER, run: fast },
+    Slot { name: "slow", period: 1000, budget: 50, wake: 0, run: slow },
+    Slot { name: "rx", period: 0, budget: 30, wake: RX | OTHER, run: rx },
 ];
 
 const _: () = assert!(load_permille(&TABLE) == 250);
@@ -119,25 +95,14 @@ fn slots_run_in_table_order_at_their_periods() {
         clock.advance(1);
     }
     let at = |name| {
-        board
-            .log
-            .iter()
-            .filter(move |(n, _)| *n == name)
-            .map(|(_, at)| *at)
-            .collect::<Vec<_>>()
+        board.log.iter().filter(move |(n, _)| *n == name).map(|(_, at)| *at).collect::<Vec<_>>()
     };
-    assert_eq!(
-        at("fast"),
-        (0..=20).map(|i| 5_000 + i * 100).collect::<Vec<_>>()
-    );
+    assert_eq!(at("fast"), (0..=20).map(|i| 5_000 + i * 100).collect::<Vec<_>>());
     assert_eq!(at("slow"), [5_000, 6_000, 7_000]);
     assert_eq!(board.log[..2], [("fast", 5_000), ("slow", 5_000)]);
     assert!(at("rx").is_empty());
     for slot in executive.report() {
-        assert_eq!(
-            (slot.slips, slot.missed, slot.overruns, slot.worst_late),
-            (0, 0, 0, 0)
-        );
+        assert_eq!((slot.slips, slot.missed, slot.overruns, slot.worst_late), (0, 0, 0, 0));
     }
 }
 
@@ -188,13 +153,7 @@ fn late_by_less_than_a_period_is_no_slip_and_moves_no_grid() {
     executive.poll(&mut board, &clock);
     clock.0.set(199);
     executive.poll(&mut board, &clock);
-    assert_eq!(
-        (
-            find(&executive, "fast").slips,
-            find(&executive, "fast").worst_late
-        ),
-        (0, 99)
-    );
+    assert_eq!((find(&executive, "fast").slips, find(&executive, "fast").worst_late), (0, 99));
     assert_eq!(executive.next_due(199), Some(200));
 }
 
@@ -209,10 +168,7 @@ fn runs_are_timed_and_budgets_watched() {
         executive.poll(&mut board, &clock);
     }
     let fast = find(&executive, "fast");
-    assert_eq!(
-        (fast.runs, fast.last, fast.worst, fast.total),
-        (4, 5, 300, 346)
-    );
+    assert_eq!((fast.runs, fast.last, fast.worst, fast.total), (4, 5, 300, 346));
     assert_eq!(fast.overruns, 2);
     assert_eq!((fast.period, fast.budget), (100, 20));
     // Its cost is not charged to the next one.
@@ -259,20 +215,8 @@ fn what_an_earlier_slot_raises_a_later_one_serves_in_the_same_pass() {
 #[test]
 fn an_event_for_an_earlier_slot_waits_for_the_next_pass() {
     const BACKWARDS: [Slot<Board>; 2] = [
-        Slot {
-            name: "rx",
-            period: 0,
-            budget: 30,
-            wake: RX,
-            run: rx,
-        },
-        Slot {
-            name: "fast",
-            period: 100,
-            budget: 20,
-            wake: 0,
-            run: fast,
-        },
+        Slot { name: "rx", period: 0, budget: 30, wake: RX, run: rx },
+        Slot { name: "fast", period: 100, budget: 20, wake: 0, run: fast },
     ];
     let (clock, events) = (FakeClock::at(0), Rc::new(Events::new()));
     let mut board = Board::new(&clock);
@@ -314,10 +258,7 @@ fn an_empty_table_and_a_clock_at_its_end() {
     let (clock, events) = (FakeClock::at(Micros::MAX), Events::new());
     let mut board = Board::new(&clock);
     let mut empty: Executive<'_, Board, 0> = Executive::new(&[], &events, 0);
-    assert_eq!(
-        (empty.poll(&mut board, &clock), empty.next_due(0)),
-        (0, None)
-    );
+    assert_eq!((empty.poll(&mut board, &clock), empty.next_due(0)), (0, None));
     let mut executive = Executive::new(&TABLE, &events, 0);
     executive.poll(&mut board, &clock);
     assert_eq!(find(&executive, "fast").missed, u32::MAX);

@@ -93,7 +93,9 @@ impl DmaBuf<CpuOwned> {
     /// A buffer over `mem`, which a device sees at `bus`. `None` unless both
     /// the address and the length are whole cache lines.
     pub fn new(mem: &'static mut [u8], bus: BusAddr) -> Option<Self> {
-        let whole = mem.len().is_multiple_of(LINE) && (bus.0 as usize).is_multiple_of(LINE) && !mem.is_empty();
+        let whole = mem.len().is_multiple_of(LINE)
+            && (bus.0 as usize).is_multiple_of(LINE)
+            && !mem.is_empty();
         whole.then_some(Self { mem, bus, direction: Direction::Both, owner: PhantomData })
     }
 

@@ -31,9 +31,7 @@ impl Address {
 
     /// The network mask as a number.
     pub(crate) fn mask(&self) -> u32 {
-        u32::MAX
-            .checked_shl(32 - u32::from(self.prefix.min(32)))
-            .unwrap_or(0)
+        u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
     }
 
     /// The subnet broadcast address as a number; all ones where there is none
@@ -73,11 +71,7 @@ mod tests {
     use super::*;
 
     fn address(ip: [u8; 4], prefix: u8, gateway: Option<[u8; 4]>) -> Address {
-        Address {
-            ip: ip.into(),
-            prefix,
-            gateway: gateway.map(Into::into),
-        }
+        Address { ip: ip.into(), prefix, gateway: gateway.map(Into::into) }
     }
 
     #[test]
@@ -99,10 +93,7 @@ mod tests {
             ([192, 168, 7, 2], 24, Some([192, 168, 7, 255])),
             ([192, 168, 7, 2], 24, Some([255, 255, 255, 255])),
         ] {
-            assert!(
-                !address(ip, prefix, gateway).is_valid(),
-                "{ip:?}/{prefix} {gateway:?}"
-            );
+            assert!(!address(ip, prefix, gateway).is_valid(), "{ip:?}/{prefix} {gateway:?}");
         }
     }
 

@@ -78,8 +78,7 @@ impl Entry {
     }
 
     fn is_asked(&self, now: Micros) -> bool {
-        self.asked
-            .is_some_and(|asked| now.saturating_sub(asked) <= SOLICITED)
+        self.asked.is_some_and(|asked| now.saturating_sub(asked) <= SOLICITED)
     }
 }
 
@@ -129,12 +128,7 @@ impl Table {
         match self.find(ip) {
             Some(entry) => entry.asked = Some(now),
             None => {
-                *self.victim(now) = Entry {
-                    ip,
-                    used: now,
-                    asked: Some(now),
-                    ..Entry::default()
-                };
+                *self.victim(now) = Entry { ip, used: now, asked: Some(now), ..Entry::default() };
             }
         }
     }
@@ -145,13 +139,7 @@ impl Table {
             if !request || ip == 0 {
                 return Learned::Nothing;
             }
-            *self.victim(now) = Entry {
-                ip,
-                mac,
-                known: true,
-                confirmed: now,
-                ..Entry::default()
-            };
+            *self.victim(now) = Entry { ip, mac, known: true, confirmed: now, ..Entry::default() };
             return Learned::New;
         };
         let learned = if !entry.is_live(now) {
@@ -160,11 +148,7 @@ impl Table {
             if !request && !entry.is_asked(now) {
                 return Learned::Nothing;
             }
-            if entry.known && entry.mac != mac {
-                Learned::Changed
-            } else {
-                Learned::New
-            }
+            if entry.known && entry.mac != mac { Learned::Changed } else { Learned::New }
         } else if entry.mac == mac {
             Learned::Same
         } else if now.saturating_sub(entry.confirmed) < LOCK && !entry.is_asked(now) {
@@ -209,8 +193,7 @@ impl Table {
             () => (2, e.used, e.confirmed),
         };
         let [first, rest @ ..] = &mut self.entries;
-        rest.iter_mut()
-            .fold(first, |best, e| if rank(e) < rank(best) { e } else { best })
+        rest.iter_mut().fold(first, |best, e| if rank(e) < rank(best) { e } else { best })
     }
 }
 

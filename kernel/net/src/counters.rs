@@ -2,10 +2,7 @@
 
 /// Counts since start; each wraps at 2^32.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-#[allow(
-    missing_docs,
-    reason = "each name is its own sentence; the groups are explained"
-)]
+#[allow(missing_docs, reason = "each name is its own sentence; the groups are explained")]
 pub struct Counters {
     // Frames taken from the adapter, and those we sent or could not send.
     pub received: u32,

@@ -209,11 +209,7 @@ pub(crate) struct Route {
 }
 
 impl Header {
-    const EMPTY: Self = Self {
-        head: Head::EMPTY,
-        ip: 0,
-        udp: 0,
-    };
+    const EMPTY: Self = Self { head: Head::EMPTY, ip: 0, udp: 0 };
 
     pub(crate) fn new(route: &Route) -> Self {
         let mut bytes = [0; HEADER_LEN];
@@ -236,11 +232,7 @@ impl Header {
             *to = *from;
         }
         let head = Head::read(&bytes);
-        Self {
-            head,
-            ip: head.ip_sum(),
-            udp: head.udp_sum(),
-        }
+        Self { head, ip: head.ip_sum(), udp: head.udp_sum() }
     }
 
     /// What the headers of an answer look like.
@@ -321,16 +313,8 @@ pub(crate) struct FlowCache {
 
 impl FlowCache {
     pub(crate) const fn new() -> Self {
-        const EMPTY: Flow = Flow {
-            until: 0,
-            expected: Head::EMPTY,
-            header: Header::EMPTY,
-        };
-        Self {
-            slots: [EMPTY; FLOWS],
-            last: 0,
-            next: 0,
-        }
+        const EMPTY: Flow = Flow { until: 0, expected: Head::EMPTY, header: Header::EMPTY };
+        Self { slots: [EMPTY; FLOWS], last: 0, next: 0 }
     }
 
     /// Ends every flow.
@@ -372,11 +356,7 @@ impl FlowCache {
             self.next
         });
         if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Flow {
-                until: now.saturating_add(LIFETIME),
-                expected,
-                header,
-            };
+            *slot = Flow { until: now.saturating_add(LIFETIME), expected, header };
         }
     }
 }

@@ -34,12 +34,7 @@ pub(crate) enum Verdict {
     /// Nothing: delivered or dropped.
     Done,
     /// A neighbour was learned, or asks for us.
-    Arp {
-        ip: u32,
-        mac: [u8; 6],
-        learned: bool,
-        reply: bool,
-    },
+    Arp { ip: u32, mac: [u8; 6], learned: bool, reply: bool },
     /// Somebody uses our address.
     Conflict { mac: [u8; 6] },
     /// An echo request for us is in smoltcp's slot.
@@ -96,10 +91,7 @@ impl Net<'_> {
         {
             return false;
         }
-        let Some(payload) = head
-            .udp_len()
-            .checked_sub(UDP_LEN)
-            .and_then(|len| body.get_mut(..len))
+        let Some(payload) = head.udp_len().checked_sub(UDP_LEN).and_then(|len| body.get_mut(..len))
         else {
             return false;
         };
@@ -121,12 +113,8 @@ impl Net<'_> {
         frame: &mut [u8],
         sink: &mut S,
     ) -> Result<Verdict, Drop> {
-        let Some(ours) = self.mac else {
-            drop_as!(not_for_us)
-        };
-        let Ok(ethernet) = EthernetFrame::new_checked(&*frame) else {
-            drop_as!(runt)
-        };
+        let Some(ours) = self.mac else { drop_as!(not_for_us) };
+        let Ok(ethernet) = EthernetFrame::new_checked(&*frame) else { drop_as!(runt) };
         let (to, from) = (ethernet.dst_addr(), ethernet.src_addr());
         if to.0 != ours && to.is_unicast() {
             drop_as!(not_for_us)
@@ -163,9 +151,7 @@ impl Net<'_> {
         if !mac.is_unicast() || mac.0 == [0; 6] || mac.0 == ours {
             drop_as!(bad_source)
         }
-        let Some(address) = self.address else {
-            drop_as!(no_address)
-        };
+        let Some(address) = self.address else { drop_as!(no_address) };
         let (ip, mac) = (u32::from(ip), mac.0);
         if ip == u32::from(address.ip) {
             return Ok(Verdict::Conflict { mac });
@@ -173,12 +159,7 @@ impl Net<'_> {
         let for_us = target == address.ip;
         if ip == 0 && request && for_us {
             // A probe (RFC 5227): answered, and nothing learned.
-            return Ok(Verdict::Arp {
-                ip,
-                mac,
-                learned: false,
-                reply: true,
-            });
+            return Ok(Verdict::Arp { ip, mac, learned: false, reply: true });
         }
         if !address.accepts_source(ip) || !address.on_link(ip) {
             drop_as!(bad_source)
@@ -197,12 +178,7 @@ impl Net<'_> {
             // The bulk of a network's ARP: others asking for others.
             return Ok(Verdict::Done);
         }
-        Ok(Verdict::Arp {
-            ip,
-            mac,
-            learned,
-            reply: request && for_us,
-        })
+        Ok(Verdict::Arp { ip, mac, learned, reply: request && for_us })
     }
 
     fn ipv4<S: UdpSink>(
@@ -213,12 +189,8 @@ impl Net<'_> {
         from: [u8; 6],
         sink: &mut S,
     ) -> Result<Verdict, Drop> {
-        let Some((_, packet)) = frame.split_at_checked(ETHERNET_LEN) else {
-            drop_as!(runt)
-        };
-        let Ok(ip) = Ipv4Packet::new_checked(packet) else {
-            drop_as!(ip_malformed)
-        };
+        let Some((_, packet)) = frame.split_at_checked(ETHERNET_LEN) else { drop_as!(runt) };
+        let Ok(ip) = Ipv4Packet::new_checked(packet) else { drop_as!(ip_malformed) };
         if ip.version() != 4 || usize::from(ip.header_len()) < IP_LEN {
             drop_as!(ip_malformed)
         }
@@ -244,16 +216,12 @@ impl Net<'_> {
             }
             let message = dhcp_message(udp.payload(), self.mac);
             count(&mut self.counters.dhcp_in);
-            return Ok(
-                match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
-                    true => Verdict::Dhcp(message),
-                    false => Verdict::Done,
-                },
-            );
+            return Ok(match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
+                true => Verdict::Dhcp(message),
+                false => Verdict::Done,
+            });
         }
-        let Some(address) = self.address else {
-            drop_as!(no_address)
-        };
+        let Some(address) = self.address else { drop_as!(no_address) };
         let destination = u32::from(target);
         let broadcast = destination == u32::MAX || destination == address.broadcast();
         let group = is_multicast(destination);
@@ -281,21 +249,17 @@ impl Net<'_> {
                     drop_as!(icmp_limited)
                 }
                 count(&mut self.counters.icmp_echo);
-                Ok(
-                    match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
-                        true => Verdict::Echo { source },
-                        false => Verdict::Done,
-                    },
-                )
+                Ok(match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
+                    true => Verdict::Echo { source },
+                    false => Verdict::Done,
+                })
             }
             IpProtocol::Igmp if group && self.stack.has_groups() => {
                 count(&mut self.counters.igmp_in);
-                Ok(
-                    match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
-                        true => Verdict::Igmp,
-                        false => Verdict::Done,
-                    },
-                )
+                Ok(match frame.get(..total).is_some_and(|f| self.stack.load(f)) {
+                    true => Verdict::Igmp,
+                    false => Verdict::Done,
+                })
             }
             _ => drop_as!(ip_protocol),
         }
@@ -312,9 +276,8 @@ impl Net<'_> {
         from: [u8; 6],
         sink: &mut S,
     ) -> Result<Verdict, Drop> {
-        let Some((head, payload)) = frame
-            .get_mut(..total)
-            .and_then(|f| f.split_first_chunk_mut::<HEADER_LEN>())
+        let Some((head, payload)) =
+            frame.get_mut(..total).and_then(|f| f.split_first_chunk_mut::<HEADER_LEN>())
         else {
             drop_as!(udp_length)
         };
@@ -363,11 +326,9 @@ fn dhcp_message(payload: &[u8], mac: Option<[u8; 6]>) -> DhcpMessage {
     }
     let xid = repr.transaction_id;
     match (repr.message_type, repr.server_identifier) {
-        (DhcpMessageType::Offer, Some(server)) => DhcpMessage::Offer {
-            xid,
-            ip: repr.your_ip,
-            server,
-        },
+        (DhcpMessageType::Offer, Some(server)) => {
+            DhcpMessage::Offer { xid, ip: repr.your_ip, server }
+        }
         (DhcpMessageType::Nak, Some(_)) => DhcpMessage::Nak { xid },
         _ => DhcpMessage::Other,
     }

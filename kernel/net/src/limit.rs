@@ -14,12 +14,7 @@ pub(crate) struct TokenBucket {
 impl TokenBucket {
     /// A full bucket of `burst` tokens that regains one every `period`.
     pub(crate) const fn new(burst: u32, period: Micros) -> Self {
-        Self {
-            tokens: burst,
-            burst,
-            period,
-            filled: 0,
-        }
+        Self { tokens: burst, burst, period, filled: 0 }
     }
 
     /// Is there a token?
@@ -77,10 +72,7 @@ mod tests {
     #[test]
     fn never_more_than_the_rate_over_time() {
         let mut bucket = TokenBucket::new(8, 1000);
-        let granted = (0..1_000_000u64)
-            .step_by(7)
-            .filter(|t| bucket.take(*t))
-            .count();
+        let granted = (0..1_000_000u64).step_by(7).filter(|t| bucket.take(*t)).count();
         assert!((1000..=1008).contains(&granted), "{granted}");
     }
 

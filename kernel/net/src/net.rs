@@ -278,20 +278,14 @@ impl<'a> Net<'a> {
             // 255 in mDNS, whose group no router forwards.
             let [_, b, c, d] = destination.to_be_bytes();
             route.to_mac = [0x01, 0x00, 0x5E, b & 0x7F, c, d];
-            route.ttl = if destination >> 8 == 0x00E0_0000 {
-                255
-            } else {
-                1
-            };
+            route.ttl = if destination >> 8 == 0x00E0_0000 { 255 } else { 1 };
             return Ok(Header::new(&route));
         }
         if !is_host(destination) {
             return Err(SendError::NoRoute);
         }
         let hop = next_hop(&address, destination).ok_or(SendError::NoRoute)?;
-        route.to_mac = self
-            .neighbour(now, device, hop)
-            .ok_or(SendError::ArpPending)?;
+        route.to_mac = self.neighbour(now, device, hop).ok_or(SendError::ArpPending)?;
         let header = Header::new(&route);
         self.flows.insert(header, now);
         Ok(header)

@@ -57,10 +57,7 @@ impl NetStorage<'_> {
         Self {
             sockets: [SocketStorage::EMPTY; 1],
             hostname: [0; HOSTNAME_LEN],
-            options: [DhcpOption {
-                kind: OPTION_HOSTNAME,
-                data: &[],
-            }],
+            options: [DhcpOption { kind: OPTION_HOSTNAME, data: &[] }],
             rx: [0; FRAME_LEN],
             tx: [0; FRAME_LEN],
         }
@@ -95,13 +92,7 @@ pub(crate) struct Stack<'a> {
 
 impl<'a> Stack<'a> {
     pub(crate) fn new(storage: &'a mut NetStorage<'a>, hostname: &str, dhcp: bool) -> Self {
-        let NetStorage {
-            sockets,
-            hostname: name,
-            options,
-            rx,
-            tx,
-        } = storage;
+        let NetStorage { sockets, hostname: name, options, rx, tx } = storage;
         let mut len = 0;
         for (to, from) in name.iter_mut().zip(hostname.bytes()) {
             *to = from;
@@ -121,16 +112,7 @@ impl<'a> Stack<'a> {
             }
             sockets.add(socket)
         });
-        Self {
-            iface: None,
-            sockets,
-            dhcp,
-            groups: Vec::new(),
-            rx,
-            rx_len: 0,
-            tx,
-            tx_len: 0,
-        }
+        Self { iface: None, sockets, dhcp, groups: Vec::new(), rx, rx_len: 0, tx, tx_len: 0 }
     }
 
     /// A fresh interface for a link that has come up; `mac` must be unicast.
@@ -139,11 +121,7 @@ impl<'a> Stack<'a> {
         config.random_seed = seed;
         self.rx_len = 0;
         self.tx_len = 0;
-        let mut port = Slots {
-            rx: None,
-            tx: self.tx,
-            tx_len: &mut self.tx_len,
-        };
+        let mut port = Slots { rx: None, tx: self.tx, tx_len: &mut self.tx_len };
         let mut iface = Interface::new(config, &mut port, instant(now));
         for group in &self.groups {
             // Cannot fail: the table is as large as ours, all are multicast.
@@ -183,11 +161,8 @@ impl<'a> Stack<'a> {
     /// slot afterwards.
     pub(crate) fn ingest(&mut self, now: Micros) {
         let Some(iface) = &mut self.iface else { return };
-        let mut slots = Slots {
-            rx: self.rx.get(..self.rx_len),
-            tx: self.tx,
-            tx_len: &mut self.tx_len,
-        };
+        let mut slots =
+            Slots { rx: self.rx.get(..self.rx_len), tx: self.tx, tx_len: &mut self.tx_len };
         iface.poll_ingress_single(instant(now), &mut slots, &mut self.sockets);
         self.rx_len = 0;
     }
@@ -197,22 +172,14 @@ impl<'a> Stack<'a> {
     pub(crate) fn introduce(&mut self, now: Micros, us: ([u8; 6], u32), ip: u32, mac: [u8; 6]) {
         let Some(iface) = &mut self.iface else { return };
         let frame = arp::frame(arp::REPLY, us.0, (mac, ip), us);
-        let mut slots = Slots {
-            rx: Some(&frame),
-            tx: self.tx,
-            tx_len: &mut self.tx_len,
-        };
+        let mut slots = Slots { rx: Some(&frame), tx: self.tx, tx_len: &mut self.tx_len };
         iface.poll_ingress_single(instant(now), &mut slots, &mut self.sockets);
     }
 
     /// Lets timers send; at most one frame, into the transmit slot.
     pub(crate) fn egress(&mut self, now: Micros) {
         let Some(iface) = &mut self.iface else { return };
-        let mut slots = Slots {
-            rx: None,
-            tx: self.tx,
-            tx_len: &mut self.tx_len,
-        };
+        let mut slots = Slots { rx: None, tx: self.tx, tx_len: &mut self.tx_len };
         iface.poll_egress(instant(now), &mut slots, &mut self.sockets);
     }
 
@@ -321,20 +288,11 @@ impl Device for Slots<'_> {
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Transmit<'_>)> {
         let rx = self.rx.take()?;
-        Some((
-            Received(rx),
-            Transmit {
-                tx: self.tx,
-                tx_len: self.tx_len,
-            },
-        ))
+        Some((Received(rx), Transmit { tx: self.tx, tx_len: self.tx_len }))
     }
 
     fn transmit(&mut self, _: Instant) -> Option<Transmit<'_>> {
-        (*self.tx_len == 0).then_some(Transmit {
-            tx: self.tx,
-            tx_len: self.tx_len,
-        })
+        (*self.tx_len == 0).then_some(Transmit { tx: self.tx, tx_len: self.tx_len })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

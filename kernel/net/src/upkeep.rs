@@ -35,14 +35,8 @@ const EGRESS_FRAMES: usize = 4;
 
 /// What a DHCP server's message says, for the events.
 pub(crate) enum DhcpMessage {
-    Offer {
-        xid: u32,
-        ip: Ipv4Addr,
-        server: Ipv4Addr,
-    },
-    Nak {
-        xid: u32,
-    },
+    Offer { xid: u32, ip: Ipv4Addr, server: Ipv4Addr },
+    Nak { xid: u32 },
     Other,
 }
 
@@ -54,12 +48,7 @@ impl Net<'_> {
     pub(crate) fn answer(&mut self, now: Micros, device: &mut dyn FrameDevice, verdict: Verdict) {
         match verdict {
             Verdict::Done => {}
-            Verdict::Arp {
-                ip,
-                mac,
-                learned,
-                reply,
-            } => {
+            Verdict::Arp { ip, mac, learned, reply } => {
                 if let (Some(ours), Some(address)) = (self.mac, self.address) {
                     let us = (ours, address.ip.into());
                     if learned {
@@ -83,8 +72,7 @@ impl Net<'_> {
                 if let Some(hop) = next_hop(&address, source)
                     && let Some(mac) = self.neighbour(now, device, hop)
                 {
-                    self.stack
-                        .introduce(now, (ours, address.ip.into()), hop, mac);
+                    self.stack.introduce(now, (ours, address.ip.into()), hop, mac);
                     self.stack.ingest(now);
                     self.flush(now, device);
                 }
@@ -105,13 +93,10 @@ impl Net<'_> {
 
     fn defend(&mut self, now: Micros, mac: [u8; 6]) {
         count(&mut self.counters.arp_conflict);
-        let quiet = self
-            .defended
-            .is_some_and(|at| now.saturating_sub(at) < DEFEND_INTERVAL);
+        let quiet = self.defended.is_some_and(|at| now.saturating_sub(at) < DEFEND_INTERVAL);
         if !quiet {
             self.defended = Some(now);
-            self.events
-                .push(AddressEvent::Conflict(mac), &mut self.counters);
+            self.events.push(AddressEvent::Conflict(mac), &mut self.counters);
             self.announce_left = self.announce_left.max(1);
             self.announce_at = now;
         }
@@ -142,23 +127,17 @@ impl Net<'_> {
         self.arp.clear();
         let Some(new) = mac else { return };
         self.mac = Some(new);
-        self.events
-            .push(AddressEvent::LinkUp(new), &mut self.counters);
+        self.events.push(AddressEvent::LinkUp(new), &mut self.counters);
         // Another sequence on every link, the same in every replay.
-        self.seed = self
-            .seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         self.stack.start(now, new, self.seed);
         match self.mode {
             NetMode::Static(address) if address.is_valid() => {
                 self.set_address(now, Some(address));
-                self.events
-                    .push(AddressEvent::Static(address), &mut self.counters);
+                self.events.push(AddressEvent::Static(address), &mut self.counters);
             }
             NetMode::Static(_) => {
-                self.events
-                    .push(AddressEvent::StaticRefused, &mut self.counters);
+                self.events.push(AddressEvent::StaticRefused, &mut self.counters);
             }
             NetMode::Dhcp => {
                 let flap = new == self.last_mac && now.saturating_sub(self.down_since) < LINK_FLAP;
@@ -203,8 +182,7 @@ impl Net<'_> {
         }
         if now >= self.give_up_at {
             self.give_up_at = Micros::MAX;
-            self.events
-                .push(AddressEvent::DhcpGaveUp, &mut self.counters);
+            self.events.push(AddressEvent::DhcpGaveUp, &mut self.counters);
         }
         self.reschedule();
     }
@@ -242,12 +220,10 @@ impl Net<'_> {
             Some(Lease::Bound(address)) => {
                 self.give_up_at = Micros::MAX;
                 self.set_address(now, Some(address));
-                self.events
-                    .push(AddressEvent::DhcpBound(address), &mut self.counters);
+                self.events.push(AddressEvent::DhcpBound(address), &mut self.counters);
             }
             Some(Lease::Refused) => {
-                self.events
-                    .push(AddressEvent::DhcpRefused, &mut self.counters);
+                self.events.push(AddressEvent::DhcpRefused, &mut self.counters);
                 if self.address.is_some() {
                     self.lost(now);
                 }

@@ -46,10 +46,7 @@ fn who_cannot_be_a_neighbour_is_not_learned() {
         Ipv4Addr::new(224, 0, 0, 1),
         Ipv4Addr::LOCALHOST,
     ] {
-        assert!(
-            board.receive(&Host::new(3, ip).who_has(IP)).is_empty(),
-            "{ip}"
-        );
+        assert!(board.receive(&Host::new(3, ip).who_has(IP)).is_empty(), "{ip}");
     }
     let mut group = peer();
     group.mac[0] |= 1;
@@ -87,10 +84,7 @@ fn a_conflict_is_reported_and_defended_every_ten_seconds() {
     board.poll();
     assert_eq!(
         board.events(),
-        [
-            AddressEvent::Conflict(impostor.mac),
-            AddressEvent::Conflict(impostor.mac)
-        ]
+        [AddressEvent::Conflict(impostor.mac), AddressEvent::Conflict(impostor.mac)]
     );
     assert_eq!(board.net.counters().arp_conflict, 20);
     assert!(board.net.arp_view(board.now).iter().all(Option::is_none));
@@ -143,11 +137,7 @@ fn a_lasting_exchange_never_stalls_on_arp() {
         let until = board.now + SECOND / 2;
         board.run(&mut lan, until);
     }
-    assert!(
-        lan.hosts[0].asked >= 8,
-        "refreshed {} times",
-        lan.hosts[0].asked
-    );
+    assert!(lan.hosts[0].asked >= 8, "refreshed {} times", lan.hosts[0].asked);
 }
 
 #[test]
@@ -185,14 +175,8 @@ fn no_answer_to_what_is_not_a_ping_for_us_alone() {
     let subnet = peer().ping(lan::BROADCAST, Ipv4Addr::new(192, 168, 7, 255), 1, 1, b"");
     let mut spoiled = peer().ping(MAC, IP, 1, 1, b"abcd");
     *spoiled.last_mut().expect("data") ^= 1;
-    let tcp = lan::ipv4(
-        (MAC, peer().mac),
-        PEER_IP,
-        IP,
-        smoltcp::wire::IpProtocol::Tcp,
-        64,
-        &[0; 20],
-    );
+    let tcp =
+        lan::ipv4((MAC, peer().mac), PEER_IP, IP, smoltcp::wire::IpProtocol::Tcp, 64, &[0; 20]);
     for frame in [all, subnet, spoiled, tcp] {
         assert!(board.receive(&frame).is_empty());
     }

@@ -12,11 +12,7 @@ use smoltcp::wire::DhcpMessageType::{Discover, Request};
 const LEASED: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 50);
 
 fn address(ip: Ipv4Addr) -> Address {
-    Address {
-        ip,
-        prefix: 24,
-        gateway: Some(GATEWAY),
-    }
+    Address { ip, prefix: 24, gateway: Some(GATEWAY) }
 }
 
 fn network(lease: u32) -> Lan {
@@ -41,10 +37,7 @@ fn offered_then_bound() {
         board.events(),
         [
             AddressEvent::LinkUp(MAC),
-            AddressEvent::DhcpOffered {
-                ip: LEASED,
-                server: GATEWAY
-            },
+            AddressEvent::DhcpOffered { ip: LEASED, server: GATEWAY },
             AddressEvent::DhcpBound(address(LEASED)),
         ]
     );
@@ -68,10 +61,7 @@ fn renewed_for_hours_without_a_gap() {
     }
     assert_eq!(board.events(), []);
     let renewals = server(&mut lan).log.len() - 2;
-    assert!(
-        (20..=30).contains(&renewals),
-        "{renewals} renewals in two hours"
-    );
+    assert!((20..=30).contains(&renewals), "{renewals} renewals in two hours");
     assert!(board.polls < 1000, "{} polls in two hours", board.polls);
 }
 
@@ -86,10 +76,7 @@ fn lost_when_the_lease_runs_out_and_found_again() {
     assert_eq!(board.net.address(), Some(address(LEASED)));
     board.run(&mut lan, 615 * SECOND);
     assert_eq!(board.net.address(), None);
-    assert_eq!(
-        board.events(),
-        [AddressEvent::DhcpLost, AddressEvent::DhcpGaveUp]
-    );
+    assert_eq!(board.events(), [AddressEvent::DhcpLost, AddressEvent::DhcpGaveUp]);
     assert!(board.send(peer_address(), b"").is_err());
     server(&mut lan).silent = false;
     board.run(&mut lan, 620 * SECOND);
@@ -119,11 +106,7 @@ fn a_nak_starts_over() {
     let mut lan = network(600);
     server(&mut lan).naks = 2;
     board.run(&mut lan, 5 * SECOND);
-    let naks = board
-        .events()
-        .iter()
-        .filter(|e| **e == AddressEvent::DhcpNak)
-        .count();
+    let naks = board.events().iter().filter(|e| **e == AddressEvent::DhcpNak).count();
     assert_eq!(naks, 2);
     assert_eq!(board.net.address(), Some(address(LEASED)));
 }
@@ -139,10 +122,7 @@ fn a_nak_on_renewal_takes_the_address() {
     board.run(&mut lan, 310 * SECOND);
     let events = board.events();
     assert_eq!(events[..2], [AddressEvent::DhcpNak, AddressEvent::DhcpLost]);
-    assert_eq!(
-        board.net.address(),
-        Some(address(Ipv4Addr::new(192, 168, 7, 51)))
-    );
+    assert_eq!(board.net.address(), Some(address(Ipv4Addr::new(192, 168, 7, 51))));
 }
 
 #[test]
@@ -214,11 +194,7 @@ fn a_gateway_that_cannot_be_is_no_gateway() {
 
 #[test]
 fn a_server_without_an_address_of_its_own_is_not_heard() {
-    for ip in [
-        Ipv4Addr::UNSPECIFIED,
-        Ipv4Addr::BROADCAST,
-        Ipv4Addr::new(239, 0, 0, 1),
-    ] {
+    for ip in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST, Ipv4Addr::new(239, 0, 0, 1)] {
         let mut board = Board::new(NetMode::Dhcp);
         let mut lan = network(20);
         lan.hosts[0].ip = ip;
@@ -236,11 +212,7 @@ fn frames_lost_on_the_way_only_cost_time() {
         board.device.lose_pushed_every = every + 1;
         let mut lan = network(3600);
         board.run(&mut lan, 30 * SECOND);
-        assert_eq!(
-            board.net.address(),
-            Some(address(LEASED)),
-            "every {every}th lost"
-        );
+        assert_eq!(board.net.address(), Some(address(LEASED)), "every {every}th lost");
     }
 }
 
@@ -323,10 +295,7 @@ fn a_static_address_is_announced_twice_and_then_sleeps() {
     let mut board = Board::new(NetMode::Static(address(IP)));
     let mut lan = network(3600);
     board.run(&mut lan, 100 * SECOND);
-    assert_eq!(
-        board.events(),
-        [AddressEvent::LinkUp(MAC), AddressEvent::Static(address(IP))]
-    );
+    assert_eq!(board.events(), [AddressEvent::LinkUp(MAC), AddressEvent::Static(address(IP))]);
     assert_eq!(lan.sent.len(), 2);
     assert_eq!(lan.sent[1].0, 2 * SECOND);
     assert_eq!(board.net.next_deadline(), None);
@@ -338,12 +307,7 @@ fn a_static_address_is_announced_twice_and_then_sleeps() {
 
 #[test]
 fn a_static_address_that_is_none_is_refused() {
-    for ip in [
-        [0, 0, 0, 0],
-        [192, 168, 7, 255],
-        [224, 0, 0, 1],
-        [127, 0, 0, 1],
-    ] {
+    for ip in [[0, 0, 0, 0], [192, 168, 7, 255], [224, 0, 0, 1], [127, 0, 0, 1]] {
         let mut board = Board::new(NetMode::Static(address(ip.into())));
         board.poll();
         assert_eq!(board.net.address(), None);

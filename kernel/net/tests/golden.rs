@@ -30,11 +30,8 @@ fn arp_request_and_announcement() {
         00 01 08 00 06 04 00 01 b8 27 eb 01 02 03 c0 a8 07 02 00 00 00 00 00 00 c0 a8 07 09");
     assert_eq!(board.device.drain(), [request]);
 
-    let mut fresh = Board::new(sk_net::NetMode::Static(sk_net::Address {
-        ip: IP,
-        prefix: 24,
-        gateway: None,
-    }));
+    let mut fresh =
+        Board::new(sk_net::NetMode::Static(sk_net::Address { ip: IP, prefix: 24, gateway: None }));
     fresh.poll();
     let announcement = hex("ff ff ff ff ff ff b8 27 eb 01 02 03 08 06 \
         00 01 08 00 06 04 00 01 b8 27 eb 01 02 03 c0 a8 07 02 00 00 00 00 00 00 c0 a8 07 02");
@@ -46,11 +43,7 @@ fn datagram() {
     let mut board = Board::fixed();
     board.meet(&peer());
     assert_eq!(board.sent(peer_address(), b"hello"), hex(DATAGRAM));
-    assert_eq!(
-        board.sent(peer_address(), b"hello"),
-        hex(DATAGRAM),
-        "by its flow"
-    );
+    assert_eq!(board.sent(peer_address(), b"hello"), hex(DATAGRAM), "by its flow");
     assert_eq!(board.net.counters().flow_out, 1);
 }
 

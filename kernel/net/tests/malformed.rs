@@ -40,9 +40,7 @@ fn mend(frame: &mut [u8]) {
 
 fn board() -> Board {
     let mut board = Board::fixed();
-    board
-        .net
-        .join(std::net::Ipv4Addr::new(224, 0, 0, 251), board.now);
+    board.net.join(std::net::Ipv4Addr::new(224, 0, 0, 251), board.now);
     board.poll();
     board.device.drain();
     board.meet(&peer());

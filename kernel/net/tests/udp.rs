@@ -90,16 +90,9 @@ fn sending_needs_an_address_a_route_and_a_neighbour() {
 
     let mut board = Board::fixed();
     assert_eq!(board.send(peer_address(), b""), Err(SendError::ArpPending));
-    assert_eq!(
-        board.send(peer_address(), &[0; MAX_PAYLOAD + 1]),
-        Err(SendError::TooLong)
-    );
-    for (ip, port) in [
-        (IP, 9),
-        (Ipv4Addr::UNSPECIFIED, 9),
-        (Ipv4Addr::LOCALHOST, 9),
-        (PEER_IP, 0),
-    ] {
+    assert_eq!(board.send(peer_address(), &[0; MAX_PAYLOAD + 1]), Err(SendError::TooLong));
+    for (ip, port) in [(IP, 9), (Ipv4Addr::UNSPECIFIED, 9), (Ipv4Addr::LOCALHOST, 9), (PEER_IP, 0)]
+    {
         let to = SocketAddrV4::new(ip, port);
         assert_eq!(board.send(to, b""), Err(SendError::NoRoute), "{to}");
     }
@@ -110,14 +103,7 @@ fn sending_needs_an_address_a_route_and_a_neighbour() {
 #[test]
 fn the_dhcp_port_is_not_for_sale() {
     let mut board = warm();
-    let sent = board.net.send(
-        board.now,
-        &mut board.device,
-        68,
-        peer_address(),
-        0,
-        &mut |_| (),
-    );
+    let sent = board.net.send(board.now, &mut board.device, 68, peer_address(), 0, &mut |_| ());
     assert_eq!(sent, Err(SendError::NoRoute));
     assert!(sk_net::is_reserved(68) && sk_net::is_reserved(24139) && sk_net::is_reserved(5353));
     assert!(!sk_net::is_reserved(9));
@@ -136,11 +122,7 @@ fn off_the_network_goes_to_the_gateway() {
     assert_eq!(frame[..6], gateway.mac);
     assert_eq!(lan::parse_udp(&frame).expect("udp").1, far);
 
-    let mut alone = Board::new(NetMode::Static(Address {
-        ip: IP,
-        prefix: 24,
-        gateway: None,
-    }));
+    let mut alone = Board::new(NetMode::Static(Address { ip: IP, prefix: 24, gateway: None }));
     alone.poll();
     assert_eq!(alone.send(far, b""), Err(SendError::NoRoute));
 }
@@ -150,14 +132,9 @@ fn no_buffer_is_said_and_the_payload_not_asked_for() {
     let mut board = warm();
     board.device.tx_slots = Some(0);
     let mut asked = false;
-    let sent = board.net.send(
-        board.now,
-        &mut board.device,
-        PORT,
-        peer_address(),
-        4,
-        &mut |_| asked = true,
-    );
+    let sent = board
+        .net
+        .send(board.now, &mut board.device, PORT, peer_address(), 4, &mut |_| asked = true);
     assert_eq!(sent, Err(SendError::NoBuffer));
     assert!(!asked);
     board.device.tx_slots = None;
@@ -208,13 +185,7 @@ fn poll_takes_no_more_frames_than_it_may() {
     for _ in 0..10 {
         board.device.push(from_peer(b""));
     }
-    let Board {
-        net,
-        device,
-        sink,
-        now,
-        ..
-    } = &mut board;
+    let Board { net, device, sink, now, .. } = &mut board;
     assert_eq!(net.poll(*now, device, 0, sink), 0);
     assert_eq!(net.poll(*now, device, 3, sink), 3);
     assert_eq!(net.poll(*now, device, 64, sink), 7);
@@ -244,11 +215,7 @@ fn wrong_datagrams_are_dropped_under_their_reason() {
         ("reserved bit", |f| set(f, 20, 0x80), |c| c.ip_fragment),
         ("version 6", |f| set(f, 14, 0x65), |c| c.ip_malformed),
         ("header length 4", |f| set(f, 14, 0x44), |c| c.ip_malformed),
-        (
-            "total length beyond the frame",
-            |f| set(f, 17, 0xFF),
-            |c| c.ip_malformed,
-        ),
+        ("total length beyond the frame", |f| set(f, 17, 0xFF), |c| c.ip_malformed),
         ("UDP longer than IP", |f| f[39] += 1, |c| c.udp_length),
         ("UDP shorter than IP", |f| f[39] -= 1, |c| c.udp_length),
         ("UDP length 0", |f| f[39] = 0, |c| c.udp_length),
@@ -269,11 +236,7 @@ fn wrong_datagrams_are_dropped_under_their_reason() {
             },
             |c| c.bad_source,
         ),
-        (
-            "source subnet broadcast",
-            |f| set(f, 29, 255),
-            |c| c.bad_source,
-        ),
+        ("source subnet broadcast", |f| set(f, 29, 255), |c| c.bad_source),
         ("source multicast", |f| set(f, 26, 224), |c| c.bad_source),
         ("source us", |f| set(f, 29, 2), |c| c.bad_source),
         (
@@ -285,11 +248,7 @@ fn wrong_datagrams_are_dropped_under_their_reason() {
             |c| c.bad_source,
         ),
         ("other host", |f| set(f, 33, 77), |c| c.not_for_us),
-        (
-            "frame to all, datagram to us",
-            |f| f[..6].fill(0xFF),
-            |c| c.not_for_us,
-        ),
+        ("frame to all, datagram to us", |f| f[..6].fill(0xFF), |c| c.not_for_us),
     ];
     for (name, spoil, reason) in cases {
         for mut board in [warm(), cold()] {
@@ -325,12 +284,7 @@ fn a_group_is_heard_after_joining() {
     let group = Ipv4Addr::new(224, 0, 0, 251);
     let mut board = Board::fixed();
     board.sink.ports.push(sk_net::MDNS_PORT);
-    let frame = peer().udp(
-        [1, 0, 0x5E, 0, 0, 251],
-        5353,
-        SocketAddrV4::new(group, 5353),
-        b"?",
-    );
+    let frame = peer().udp([1, 0, 0x5E, 0, 0, 251], 5353, SocketAddrV4::new(group, 5353), b"?");
     board.receive(&frame);
     assert!(board.sink.got.is_empty());
     assert!(!board.net.join(PEER_IP, board.now));

@@ -25,9 +25,7 @@ fn nonce(counter: u64) -> Nonce {
 #[must_use]
 pub fn seal(key: &[u8; 32], counter: u64, ad: &[u8], text: &mut [u8]) -> Option<[u8; TAG_LEN]> {
     let cipher = ChaCha20Poly1305::new(&Key::from(*key));
-    let tag = cipher
-        .encrypt_inout_detached(&nonce(counter), ad, text.into())
-        .ok()?;
+    let tag = cipher.encrypt_inout_detached(&nonce(counter), ad, text.into()).ok()?;
     Some(tag.into())
 }
 
@@ -37,7 +35,5 @@ pub fn seal(key: &[u8; 32], counter: u64, ad: &[u8], text: &mut [u8]) -> Option<
 #[must_use]
 pub fn open(key: &[u8; 32], counter: u64, ad: &[u8], text: &mut [u8], tag: &[u8; TAG_LEN]) -> bool {
     let cipher = ChaCha20Poly1305::new(&Key::from(*key));
-    cipher
-        .decrypt_inout_detached(&nonce(counter), ad, text.into(), &Tag::from(*tag))
-        .is_ok()
+    cipher.decrypt_inout_detached(&nonce(counter), ad, text.into(), &Tag::from(*tag)).is_ok()
 }

@@ -32,10 +32,7 @@ type Secret = Zeroizing<[u8; 32]>;
 
 fn bake(secret: &Secret, from: SocketAddrV4, versions: [u8; 2], nonce: &ClientNonce) -> Cookie {
     let port = from.port().to_le_bytes();
-    keyed128(
-        secret,
-        &[b"SKP1ck", &from.ip().octets(), &port, &versions, nonce],
-    )
+    keyed128(secret, &[b"SKP1ck", &from.ip().octets(), &port, &versions, nonce])
 }
 
 /// The rotating secret.
@@ -51,11 +48,7 @@ impl CookieJar {
     /// [`CookieJar::rotate`] was called.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            current: None,
-            previous: None,
-            since: 0,
-        }
+        Self { current: None, previous: None, since: 0 }
     }
 
     /// Renews the secret if it is due; to be called at every poll. `false`: it
@@ -80,24 +73,16 @@ impl CookieJar {
     #[must_use]
     pub fn bake(&self, from: SocketAddrV4, hello: &Hello) -> Option<Cookie> {
         let versions = [hello.ver_min, hello.ver_max];
-        Some(bake(
-            self.current.as_ref()?,
-            from,
-            versions,
-            &hello.client_nonce,
-        ))
+        Some(bake(self.current.as_ref()?, from, versions, &hello.client_nonce))
     }
 
     /// Checks the MAC of an HS_INIT from `from`, and returns the cookie it was
     /// made with: the prologue needs it. Costs at most four short hashes.
     #[must_use]
     pub fn check(&self, from: SocketAddrV4, init: &HsInit) -> Option<Cookie> {
-        [&self.current, &self.previous]
-            .into_iter()
-            .flatten()
-            .find_map(|secret| {
-                let cookie = bake(secret, from, [VERSION, VERSION], &init.client_nonce);
-                equal(&mac(&cookie, init), &init.mac).then_some(cookie)
-            })
+        [&self.current, &self.previous].into_iter().flatten().find_map(|secret| {
+            let cookie = bake(secret, from, [VERSION, VERSION], &init.client_nonce);
+            equal(&mac(&cookie, init), &init.mac).then_some(cookie)
+        })
     }
 }

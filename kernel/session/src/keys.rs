@@ -48,10 +48,7 @@ impl StaticKey {
     #[must_use]
     pub fn from_secret(secret: [u8; 32]) -> Self {
         let secret = Zeroizing::new(secret);
-        Self {
-            public: x25519(*secret, X25519_BASEPOINT_BYTES),
-            secret,
-        }
+        Self { public: x25519(*secret, X25519_BASEPOINT_BYTES), secret }
     }
 
     /// The public key.
@@ -73,19 +70,13 @@ impl StaticKey {
     #[inline(never)]
     pub fn agree(&self, their_public: &[u8; 32]) -> Result<SharedKey, LowOrder> {
         let shared = SharedKey(Zeroizing::new(x25519(*self.secret, *their_public)));
-        if equal(shared.as_bytes(), &[0; 32]) {
-            Err(LowOrder)
-        } else {
-            Ok(shared)
-        }
+        if equal(shared.as_bytes(), &[0; 32]) { Err(LowOrder) } else { Ok(shared) }
     }
 }
 
 impl core::fmt::Debug for StaticKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("StaticKey")
-            .field("public", &self.public)
-            .finish_non_exhaustive()
+        f.debug_struct("StaticKey").field("public", &self.public).finish_non_exhaustive()
     }
 }
 
@@ -108,9 +99,7 @@ impl Ephemeral {
     #[must_use]
     pub fn generate<E: Entropy + ?Sized>(entropy: &mut E) -> Option<Self> {
         let mut secret = Zeroizing::new([0; 32]);
-        entropy
-            .fill(secret.as_mut_slice())
-            .then(|| Self(StaticKey::from_secret(*secret)))
+        entropy.fill(secret.as_mut_slice()).then(|| Self(StaticKey::from_secret(*secret)))
     }
 
     /// The pair that belongs to `secret`: for known-answer tests only, an

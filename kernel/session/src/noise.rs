@@ -76,11 +76,8 @@ impl Symmetric {
     fn new(prologue: &Prologue, responder_public: &[u8; 32]) -> Self {
         // 37 characters do not fit the hash, so the name is hashed (5.2).
         let name = blake2s(&[PROTOCOL_NAME]);
-        let mut new = Self {
-            chaining_key: Zeroizing::new(name),
-            key: Zeroizing::new([0; 32]),
-            hash: name,
-        };
+        let mut new =
+            Self { chaining_key: Zeroizing::new(name), key: Zeroizing::new([0; 32]), hash: name };
         new.mix_hash(&prologue.emit());
         new.mix_hash(responder_public);
         new
@@ -186,13 +183,8 @@ impl Initiator {
             mac: [0; 16],
         };
         init.mac = cookie::mac(&prologue.cookie, &init);
-        let this = Self {
-            symmetric,
-            local: local.clone(),
-            ephemeral,
-            psk: Zeroizing::new(*psk),
-            index,
-        };
+        let this =
+            Self { symmetric, local: local.clone(), ephemeral, psk: Zeroizing::new(*psk), index };
         Ok((this, init))
     }
 
@@ -211,14 +203,7 @@ impl Initiator {
         symmetric.mix_psk(&self.psk);
         let payload = RespPayload::parse(&symmetric.decrypt(&resp.payload)?);
         let (send, recv, handshake_hash) = symmetric.split();
-        Ok((
-            payload.ok_or(NoiseError::Payload)?,
-            Keys {
-                send,
-                recv,
-                handshake_hash,
-            },
-        ))
+        Ok((payload.ok_or(NoiseError::Payload)?, Keys { send, recv, handshake_hash }))
     }
 
     /// This side's name for the session.
@@ -258,13 +243,7 @@ impl Responder {
     pub fn begin(board_public: &[u8; 32], prologue: &Prologue, init: &HsInit) -> Self {
         let mut symmetric = Symmetric::new(prologue, board_public);
         symmetric.mix_ephemeral(&init.e);
-        Self {
-            symmetric,
-            init: *init,
-            client_public: [0; 32],
-            ephemeral: None,
-            next: Step::Es,
-        }
+        Self { symmetric, init: *init, client_public: [0; 32], ephemeral: None, next: Step::Es }
     }
 
     /// The step to take next.
@@ -282,11 +261,7 @@ impl Responder {
     /// Enters `step`; a failure inside it then leaves [`Step::Over`].
     fn enter(&mut self, step: Step) -> Result<(), NoiseError> {
         let due = core::mem::replace(&mut self.next, Step::Over);
-        if due == step {
-            Ok(())
-        } else {
-            Err(NoiseError::Order)
-        }
+        if due == step { Ok(()) } else { Err(NoiseError::Order) }
     }
 
     /// Reveals the client's static public key, for the allow-list. It is not
@@ -296,8 +271,7 @@ impl Responder {
     /// [`NoiseError`]; the handshake is over.
     pub fn step_es(&mut self, local: &StaticKey) -> Result<[u8; 32], NoiseError> {
         self.enter(Step::Es)?;
-        self.symmetric
-            .mix_key(local.agree(&self.init.e)?.as_bytes());
+        self.symmetric.mix_key(local.agree(&self.init.e)?.as_bytes());
         self.client_public = self.symmetric.decrypt(&self.init.s)?;
         self.next = Step::Ss;
         Ok(self.client_public)
@@ -327,8 +301,7 @@ impl Responder {
     pub fn step_ee(&mut self, ephemeral: Ephemeral) -> Result<(), NoiseError> {
         self.enter(Step::Ee)?;
         self.symmetric.mix_ephemeral(ephemeral.public());
-        self.symmetric
-            .mix_key(ephemeral.0.agree(&self.init.e)?.as_bytes());
+        self.symmetric.mix_key(ephemeral.0.agree(&self.init.e)?.as_bytes());
         self.ephemeral = Some(ephemeral);
         self.next = Step::SePsk;
         Ok(())
@@ -347,8 +320,7 @@ impl Responder {
     ) -> Result<(HsResp, Keys), NoiseError> {
         self.enter(Step::SePsk)?;
         let ephemeral = self.ephemeral.take().ok_or(NoiseError::Order)?;
-        self.symmetric
-            .mix_key(ephemeral.0.agree(&self.client_public)?.as_bytes());
+        self.symmetric.mix_key(ephemeral.0.agree(&self.client_public)?.as_bytes());
         self.symmetric.mix_psk(psk);
         let resp = HsResp {
             sender_index: index,
@@ -357,13 +329,6 @@ impl Responder {
             payload: self.symmetric.encrypt(&payload.emit())?,
         };
         let (recv, send, handshake_hash) = self.symmetric.split();
-        Ok((
-            resp,
-            Keys {
-                send,
-                recv,
-                handshake_hash,
-            },
-        ))
+        Ok((resp, Keys { send, recv, handshake_hash }))
     }
 }

@@ -71,14 +71,7 @@ impl Transport {
     #[must_use]
     pub const fn new(keys: Keys, local_index: u32, remote_index: u32, now: Micros) -> Self {
         let window = ReplayWindow::new();
-        Self {
-            keys,
-            local_index,
-            remote_index,
-            born: now,
-            next_send: 0,
-            window,
-        }
+        Self { keys, local_index, remote_index, born: now, next_send: 0, window }
     }
 
     /// This side's name for the session.
@@ -144,11 +137,7 @@ impl Transport {
         let counter = self.next_send;
         // Counted before it is used: no path can use it again.
         self.next_send += 1;
-        *header = DataHeader {
-            receiver_index: self.remote_index,
-            counter,
-        }
-        .emit();
+        *header = DataHeader { receiver_index: self.remote_index, counter }.emit();
         let sealed = aead::seal(&self.keys.send, counter, &[], text).ok_or(SealError::Length)?;
         tag.copy_from_slice(&sealed);
         Ok(total)
@@ -174,12 +163,9 @@ impl Transport {
         if !self.window.is_fresh(header.counter) {
             return Err(OpenError::Replay);
         }
-        let (_, sealed) = datagram
-            .split_at_mut_checked(Self::HEADER)
-            .ok_or(OpenError::Malformed)?;
-        let (text, tag) = sealed
-            .split_last_chunk_mut::<TAG_LEN>()
-            .ok_or(OpenError::Malformed)?;
+        let (_, sealed) =
+            datagram.split_at_mut_checked(Self::HEADER).ok_or(OpenError::Malformed)?;
+        let (text, tag) = sealed.split_last_chunk_mut::<TAG_LEN>().ok_or(OpenError::Malformed)?;
         if !aead::open(&self.keys.recv, header.counter, &[], text, tag) {
             return Err(OpenError::Forged);
         }
@@ -199,11 +185,7 @@ mod tests {
     #[test]
     fn the_last_counter_is_used_once() {
         let key = || Zeroizing::new([7; 32]);
-        let keys = Keys {
-            send: key(),
-            recv: key(),
-            handshake_hash: [0; 32],
-        };
+        let keys = Keys { send: key(), recv: key(), handshake_hash: [0; 32] };
         let mut transport = Transport::new(keys, 1, 1, 0);
         transport.next_send = REKEY_PACKETS - 1;
         assert!(!transport.wants_rekey(0));
@@ -215,9 +197,6 @@ mod tests {
         assert!(transport.is_expired(0));
         assert_eq!(transport.seal(0, &mut buffer, 8), Err(SealError::Expired));
         assert_eq!(transport.sent(), REJECT_PACKETS);
-        assert!(
-            transport.open(0, &mut buffer).is_ok(),
-            "the other end takes the last one"
-        );
+        assert!(transport.open(0, &mut buffer).is_ok(), "the other end takes the last one");
     }
 }

@@ -35,10 +35,7 @@ impl ReplayWindow {
     /// Nothing received.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            next: 0,
-            words: [0; WORDS],
-        }
+        Self { next: 0, words: [0; WORDS] }
     }
 
     /// One more than the highest counter accepted; 0 at first.

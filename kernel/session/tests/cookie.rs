@@ -71,15 +71,7 @@ fn every_flipped_bit_of_hs_init_fails_the_cookie() {
 #[test]
 fn another_version_range_spoils_the_cookie() {
     let jar = jar();
-    let cookie = jar
-        .bake(
-            CLIENT,
-            &Hello {
-                ver_max: 2,
-                ..hello()
-            },
-        )
-        .unwrap();
+    let cookie = jar.bake(CLIENT, &Hello { ver_max: 2, ..hello() }).unwrap();
     assert_eq!(jar.check(CLIENT, &init(&cookie)), None);
 }
 
@@ -120,9 +112,6 @@ fn no_cookies_without_randomness() {
     assert!(!jar.rotate(PERIOD_US, &mut Fixed::Failed));
     assert_eq!(jar.bake(CLIENT, &hello()), None);
     assert_eq!(jar.check(CLIENT, &old), None);
-    assert!(
-        jar.rotate(PERIOD_US, &mut Fixed::Good(4)),
-        "and it recovers"
-    );
+    assert!(jar.rotate(PERIOD_US, &mut Fixed::Good(4)), "and it recovers");
     assert!(jar.bake(CLIENT, &hello()).is_some());
 }

@@ -14,10 +14,7 @@ fn both_sides_end_with_the_same_keys() {
     let inputs = inputs();
     let (initiator, init) = inputs.initiate();
     let answer = inputs.respond(&init).unwrap();
-    assert_eq!(
-        answer.client_public,
-        *StaticKey::from_secret(inputs.client).public()
-    );
+    assert_eq!(answer.client_public, *StaticKey::from_secret(inputs.client).public());
     assert_eq!(answer.said, inputs.said);
     assert_eq!(answer.resp.sender_index, BOARD_INDEX);
     assert_eq!(answer.resp.receiver_index, CLIENT_INDEX);
@@ -45,11 +42,7 @@ fn every_flipped_bit_of_hs_init_ends_the_handshake() {
             assert!(bit < 32, "bit {bit}");
             continue;
         };
-        assert_ne!(
-            cookie::mac(&inputs.prologue.cookie, &bad),
-            init.mac,
-            "bit {bit}"
-        );
+        assert_ne!(cookie::mac(&inputs.prologue.cookie, &bad), init.mac, "bit {bit}");
         // The board takes nonce and prologue from what it received.
         let mut board = inputs.clone();
         board.prologue.client_nonce = bad.client_nonce;
@@ -59,10 +52,7 @@ fn every_flipped_bit_of_hs_init_ends_the_handshake() {
             Ok(answer) => {
                 assert!((32..64).contains(&bit), "bit {bit}");
                 let (initiator, _) = inputs.initiate();
-                assert_eq!(
-                    initiator.finish(&answer.resp).err(),
-                    Some(NoiseError::WrongIndex)
-                );
+                assert_eq!(initiator.finish(&answer.resp).err(), Some(NoiseError::WrongIndex));
             }
         }
     }
@@ -99,15 +89,9 @@ fn a_wrong_psk_fails_at_the_client() {
     let inputs = inputs();
     let (initiator, init) = inputs.initiate();
     for psk in [[0; 32], [0x96; 32]] {
-        let board = common::Inputs {
-            psk,
-            ..inputs.clone()
-        };
+        let board = common::Inputs { psk, ..inputs.clone() };
         let answer = board.respond(&init).unwrap();
-        assert_eq!(
-            initiator.finish(&answer.resp).err(),
-            Some(NoiseError::Decrypt)
-        );
+        assert_eq!(initiator.finish(&answer.resp).err(), Some(NoiseError::Decrypt));
     }
 }
 
@@ -136,10 +120,7 @@ fn another_prologue_fails_before_the_client_is_known() {
 fn another_board_cannot_answer() {
     let inputs = inputs();
     let (_, init) = inputs.initiate();
-    let board = common::Inputs {
-        board: [0xB3; 32],
-        ..inputs
-    };
+    let board = common::Inputs { board: [0xB3; 32], ..inputs };
     assert_eq!(board.respond(&init).err(), Some(NoiseError::Decrypt));
 }
 
@@ -151,9 +132,7 @@ fn another_clients_static_static_key_fails() {
     let board = StaticKey::from_secret(inputs.board);
     let mut responder = Responder::begin(board.public(), &inputs.prologue, &init);
     responder.step_es(&board).unwrap();
-    let other = board
-        .agree(StaticKey::from_secret([7; 32]).public())
-        .unwrap();
+    let other = board.agree(StaticKey::from_secret([7; 32]).public()).unwrap();
     assert_eq!(responder.step_ss(&other).err(), Some(NoiseError::Decrypt));
     assert_eq!(responder.next(), Step::Over);
 }
@@ -175,15 +154,8 @@ fn low_order_points_are_refused_everywhere() {
         point[0] = low;
         point
     };
-    let points = [
-        small(0),
-        small(1),
-        order_8_a,
-        order_8_b,
-        near_p(0xEC),
-        near_p(0xED),
-        near_p(0xEE),
-    ];
+    let points =
+        [small(0), small(1), order_8_a, order_8_b, near_p(0xEC), near_p(0xED), near_p(0xEE)];
 
     let inputs = inputs();
     let board = StaticKey::from_secret(inputs.board);
@@ -199,10 +171,7 @@ fn low_order_points_are_refused_everywhere() {
             let mut responder = Responder::begin(board.public(), &inputs.prologue, &bad);
             assert_eq!(responder.step_es(&board).err(), Some(NoiseError::LowOrder));
 
-            let bad = HsResp {
-                e: point,
-                ..answer.resp
-            };
+            let bad = HsResp { e: point, ..answer.resp };
             assert_eq!(initiator.finish(&bad).err(), Some(NoiseError::LowOrder));
 
             let started = Initiator::start(
@@ -224,9 +193,7 @@ fn steps_out_of_order_are_refused_and_end_the_handshake() {
     let inputs = inputs();
     let (_, init) = inputs.initiate();
     let board = StaticKey::from_secret(inputs.board);
-    let static_static = board
-        .agree(StaticKey::from_secret(inputs.client).public())
-        .unwrap();
+    let static_static = board.agree(StaticKey::from_secret(inputs.client).public()).unwrap();
     let ephemeral = || Ephemeral::from_secret(inputs.board_e);
     type Take<'a> = &'a dyn Fn(&mut Responder) -> Option<NoiseError>;
     let steps: [Take<'_>; 4] = [
@@ -241,11 +208,7 @@ fn steps_out_of_order_are_refused_and_end_the_handshake() {
             for step in &steps[..good] {
                 assert_eq!(step(&mut responder), None);
             }
-            assert_eq!(
-                take(&mut responder),
-                Some(NoiseError::Order),
-                "{good} {wrong}"
-            );
+            assert_eq!(take(&mut responder), Some(NoiseError::Order), "{good} {wrong}");
             assert_eq!(responder.next(), Step::Over);
             for step in &steps {
                 assert_eq!(step(&mut responder), Some(NoiseError::Order));

@@ -37,11 +37,7 @@ impl Oracle for snow::HandshakeState {
             .unwrap()
             .fixed_ephemeral_key_for_testing_only(e);
         if initiator {
-            builder
-                .remote_public_key(&board_public)
-                .unwrap()
-                .build_initiator()
-                .unwrap()
+            builder.remote_public_key(&board_public).unwrap().build_initiator().unwrap()
         } else {
             builder.build_responder().unwrap()
         }
@@ -139,11 +135,7 @@ impl Cipher for ChaChaPoly {
         len: usize,
     ) -> Result<usize, ()> {
         let (text, tag) = in_out[..len].split_last_chunk_mut().ok_or(())?;
-        if aead::open(k, nonce, ad, text, tag) {
-            Ok(text.len())
-        } else {
-            Err(())
-        }
+        if aead::open(k, nonce, ad, text, tag) { Ok(text.len()) } else { Err(()) }
     }
 }
 
@@ -250,10 +242,7 @@ fn agrees<O: Oracle>(inputs: &Inputs) {
     let message = client.write(&inputs.said.emit());
     assert_eq!(message, init_message(&init));
     let answer = inputs.respond(&split(&message, &init)).unwrap();
-    assert_eq!(
-        client.read(&resp_message(&answer.resp)),
-        inputs.answered.emit()
-    );
+    assert_eq!(client.read(&resp_message(&answer.resp)), inputs.answered.emit());
     assert_eq!(answer.said, inputs.said);
     let keys = answer.keys;
     let board_keys = (*keys.recv, *keys.send, keys.handshake_hash);

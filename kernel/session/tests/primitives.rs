@@ -25,20 +25,14 @@ fn x25519_iterated() {
     point[0] = 9;
     let mut scalar = point;
     for round in 1..=1000 {
-        let next = *StaticKey::from_secret(scalar)
-            .agree(&point)
-            .unwrap()
-            .as_bytes();
+        let next = *StaticKey::from_secret(scalar).agree(&point).unwrap().as_bytes();
         (point, scalar) = (scalar, next);
         if round == 1 {
             let expected = hex("422c8e7a6227d7bca1350b3e2bb7279f7897b87bb6854b783c60e80311ae3079");
             assert_eq!(scalar, expected);
         }
     }
-    assert_eq!(
-        scalar,
-        hex("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51")
-    );
+    assert_eq!(scalar, hex("684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"));
 }
 
 /// RFC 8439, A.5: the vector whose nonce begins with four zero bytes, as
@@ -92,10 +86,7 @@ fn device_keys_are_what_another_program_derives() {
 fn secrets_do_not_show_in_debug_output() {
     let key = StaticKey::from_secret([0x5A; 32]);
     let shared = key.agree(StaticKey::from_secret([1; 32]).public()).unwrap();
-    let shown = format!(
-        "{key:?} {shared:?} {:?}",
-        Ephemeral::from_secret([0x5A; 32])
-    );
+    let shown = format!("{key:?} {shared:?} {:?}", Ephemeral::from_secret([0x5A; 32]));
     assert!(!shown.contains("90, 90, 90"), "{shown}");
 }
 
@@ -125,10 +116,8 @@ fn draw<const N: usize>(drbg: &mut Drbg) -> [u8; N] {
 #[test]
 fn random_bytes_are_what_another_program_computes() {
     // Bytes 32 to 96 of the key stream; the first 32 are the next key.
-    let expected: [u8; 64] = hex(
-        "7fc3d766a7bbe056f736c51a48cbd1a4451a8908825b25fcf8dabffbec9e20c5
-         b16461379fbc72ed08ad57207ef8aaa334684ff4039ddfdd0fcc2839a4ac267d",
-    );
+    let expected: [u8; 64] = hex("7fc3d766a7bbe056f736c51a48cbd1a4451a8908825b25fcf8dabffbec9e20c5
+         b16461379fbc72ed08ad57207ef8aaa334684ff4039ddfdd0fcc2839a4ac267d");
     assert_eq!(draw::<64>(&mut Drbg::new(&SEED)), expected);
 }
 
@@ -147,26 +136,11 @@ fn the_generator_never_repeats_itself() {
 fn every_input_of_the_seed_counts() {
     let first = draw::<32>(&mut Drbg::new(&SEED));
     let others = [
-        SeedMaterial {
-            hardware: &[0x78; MIN_HARDWARE_BYTES],
-            ..SEED
-        },
-        SeedMaterial {
-            hardware: &[0x77; MIN_HARDWARE_BYTES + 1],
-            ..SEED
-        },
-        SeedMaterial {
-            rng_seed: &[9; 32],
-            ..SEED
-        },
-        SeedMaterial {
-            serial: 0x1235,
-            ..SEED
-        },
-        SeedMaterial {
-            jitter: b"jiT",
-            ..SEED
-        },
+        SeedMaterial { hardware: &[0x78; MIN_HARDWARE_BYTES], ..SEED },
+        SeedMaterial { hardware: &[0x77; MIN_HARDWARE_BYTES + 1], ..SEED },
+        SeedMaterial { rng_seed: &[9; 32], ..SEED },
+        SeedMaterial { serial: 0x1235, ..SEED },
+        SeedMaterial { jitter: b"jiT", ..SEED },
     ];
     for other in others {
         assert_ne!(draw::<32>(&mut Drbg::new(&other)), first);
@@ -175,10 +149,7 @@ fn every_input_of_the_seed_counts() {
 
 #[test]
 fn an_unhealthy_generator_gives_nothing() {
-    let short = SeedMaterial {
-        hardware: &[0x77; MIN_HARDWARE_BYTES - 1],
-        ..SEED
-    };
+    let short = SeedMaterial { hardware: &[0x77; MIN_HARDWARE_BYTES - 1], ..SEED };
     let mut failed = Drbg::new(&SEED);
     failed.fail();
     for mut drbg in [Drbg::unseeded(), Drbg::new(&short), failed] {

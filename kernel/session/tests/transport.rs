@@ -50,10 +50,7 @@ fn the_header_names_receiver_and_nonce() {
     let keys = inputs().keys().0;
     seal(&mut client, b"one");
     let datagram = seal(&mut client, b"two");
-    let header = DataHeader {
-        receiver_index: BOARD_INDEX,
-        counter: 1,
-    };
+    let header = DataHeader { receiver_index: BOARD_INDEX, counter: 1 };
     assert_eq!(datagram[..16], header.emit());
     let mut text = *b"two";
     let tag = sk_session::aead::seal(&keys.send, 1, &[], &mut text).unwrap();
@@ -68,10 +65,7 @@ fn unusable_lengths_are_refused() {
         assert_eq!(client.seal(NOW, &mut buffer, len), Err(SealError::Length));
     }
     for short in 0..Transport::OVERHEAD + 10 {
-        assert_eq!(
-            client.seal(NOW, &mut buffer[..short], 10),
-            Err(SealError::Length)
-        );
+        assert_eq!(client.seal(NOW, &mut buffer[..short], 10), Err(SealError::Length));
     }
     assert_eq!(client.sent(), 0, "a refusal uses no counter up");
     for len in 0..=buffer.len() {
@@ -84,11 +78,7 @@ fn unusable_lengths_are_refused() {
 fn duplicates_and_reordering() {
     let (mut client, mut board) = ends();
     let datagrams: Vec<_> = (0..WINDOW + 8).map(|_| seal(&mut client, b"x")).collect();
-    let mut open = |at: u64| {
-        board
-            .open(NOW, &mut datagrams[at as usize].clone())
-            .map(|_| ())
-    };
+    let mut open = |at: u64| board.open(NOW, &mut datagrams[at as usize].clone()).map(|_| ());
     for at in [3, 0, 2, 1] {
         assert_eq!(open(at), Ok(()));
         assert_eq!(open(at), Err(OpenError::Replay));
@@ -149,10 +139,7 @@ fn another_session_is_not_opened() {
     let mut later = inputs();
     later.board_e = [0xE5; 32];
     let mut other = Transport::new(later.keys().0, CLIENT_INDEX, BOARD_INDEX, NOW);
-    assert_eq!(
-        board.open(NOW, &mut seal(&mut other, b"x")),
-        Err(OpenError::Forged)
-    );
+    assert_eq!(board.open(NOW, &mut seal(&mut other, b"x")), Err(OpenError::Forged));
 }
 
 /// S4: age.
@@ -168,10 +155,7 @@ fn old_keys_are_refused() {
     assert!(client.seal(last, &mut [0; 64], 1).is_ok());
     let end = NOW + REJECT_AGE_US;
     assert!(!client.is_expired(last) && client.is_expired(end));
-    assert_eq!(
-        board.open(end, &mut second.clone()),
-        Err(OpenError::Expired)
-    );
+    assert_eq!(board.open(end, &mut second.clone()), Err(OpenError::Expired));
     assert_eq!(client.seal(end, &mut [0; 64], 1), Err(SealError::Expired));
 }
 
@@ -183,18 +167,10 @@ fn counters_beyond_the_limit_are_refused() {
     for counter in [REJECT_PACKETS - 1, REJECT_PACKETS, 1 << 40, u64::MAX] {
         let mut text = [7; 5];
         let tag = sk_session::aead::seal(&keys.send, counter, &[], &mut text).unwrap();
-        let header = DataHeader {
-            receiver_index: BOARD_INDEX,
-            counter,
-        }
-        .emit();
+        let header = DataHeader { receiver_index: BOARD_INDEX, counter }.emit();
         let mut datagram = [&header[..], &text, &tag].concat();
         let opened = board.open(NOW, &mut datagram).map(|_| ());
-        let expected = if counter < REJECT_PACKETS {
-            Ok(())
-        } else {
-            Err(OpenError::Expired)
-        };
+        let expected = if counter < REJECT_PACKETS { Ok(()) } else { Err(OpenError::Expired) };
         assert_eq!(opened, expected, "{counter}");
     }
     assert_eq!(board.highest_received(), Some(REJECT_PACKETS - 1));

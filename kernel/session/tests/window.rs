@@ -15,9 +15,7 @@ struct Model {
 
 impl Model {
     fn accept(&mut self, counter: u64) -> bool {
-        let old = self
-            .highest
-            .is_some_and(|h| h >= counter && h - counter >= WINDOW);
+        let old = self.highest.is_some_and(|h| h >= counter && h - counter >= WINDOW);
         let fresh = counter != u64::MAX && !old && self.accepted.insert(counter);
         if fresh {
             self.highest = self.highest.max(Some(counter));

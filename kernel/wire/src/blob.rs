@@ -103,27 +103,18 @@ impl core::fmt::Display for BlobError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Version(found) => {
-                write!(
-                    f,
-                    "the configuration has version {found}, not {BLOB_VERSION}"
-                )
+                write!(f, "the configuration has version {found}, not {BLOB_VERSION}")
             }
             Self::Flags(flags) => write!(f, "the configuration has undefined flags {flags:#06x}"),
             Self::Field(field) => write!(f, "{field} of the configuration is not valid"),
             Self::Client(at, field) => {
-                write!(
-                    f,
-                    "{field} of client {at} in the configuration is not valid"
-                )
+                write!(f, "{field} of client {at} in the configuration is not valid")
             }
             Self::TooManyClients => write!(f, "there are more than {MAX_CLIENTS} clients"),
             Self::DuplicateClient(at) => write!(f, "client {at} has the key of an earlier one"),
             Self::KeyId(at) => write!(f, "the key id of client {at} does not belong to its key"),
             Self::TooManyServices => {
-                write!(
-                    f,
-                    "the allow-lists hold more than {MAX_SERVICE_IDS} service ids together"
-                )
+                write!(f, "the allow-lists hold more than {MAX_SERVICE_IDS} service ids together")
             }
             Self::PskCount => f.write_str("there is not one pre-shared key per client"),
             Self::ZeroPsk(at) => write!(f, "the pre-shared key of client {at} is zero"),
@@ -168,13 +159,8 @@ impl Default for Net {
 }
 
 impl Net {
-    const DEFAULT: Self = Self {
-        mode: NetMode::Dhcp,
-        ip: [0; 4],
-        prefix: 0,
-        gateway: None,
-        port: PORT,
-    };
+    const DEFAULT: Self =
+        Self { mode: NetMode::Dhcp, ip: [0; 4], prefix: 0, gateway: None, port: PORT };
 
     fn check(&self) -> Result<(), BlobError> {
         let unicast = |ip: [u8; 4]| (1..=223).contains(&ip[0]) && ip[0] != 127;
@@ -210,13 +196,7 @@ impl Default for Quotas {
     /// No limit beyond the policy's.
     fn default() -> Self {
         let all = u32::MAX;
-        Self {
-            mem: all,
-            cpu_ms: all,
-            wall_ms: all,
-            out: all,
-            tasks_per_hour: all,
-        }
+        Self { mem: all, cpu_ms: all, wall_ms: all, out: all, tasks_per_hour: all }
     }
 }
 
@@ -281,21 +261,15 @@ impl Client {
     #[must_use]
     pub fn new(public_key: [u8; 32], roles: Roles) -> Self {
         let packets_per_s = 1000;
-        Self {
-            key_id: key_id(&public_key),
-            public_key,
-            roles,
-            packets_per_s,
-            ..Self::default()
-        }
+        Self { key_id: key_id(&public_key), public_key, roles, packets_per_s, ..Self::default() }
     }
 
     fn check(&self, at: usize) -> Result<(), BlobError> {
         let udp_ok = match &self.udp {
             UdpPolicy::OwnSubnet => true,
-            UdpPolicy::List(list) => list
-                .iter()
-                .all(|d| d.prefix <= 32 && d.port_min <= d.port_max),
+            UdpPolicy::List(list) => {
+                list.iter().all(|d| d.prefix <= 32 && d.port_min <= d.port_max)
+            }
         };
         match () {
             () if self.public_key == [0; 32] => Err(BlobError::Client(at, "the public key")),
@@ -380,11 +354,7 @@ impl Policy {
     pub fn check_board(&self, serial: u64, revision: u32) -> Result<(), Reason> {
         let right = self.board_serial.is_none_or(|pinned| pinned == serial)
             && self.board_revision.is_none_or(|pinned| pinned == revision);
-        if right {
-            Ok(())
-        } else {
-            Err(Reason::WrongBoard)
-        }
+        if right { Ok(()) } else { Err(Reason::WrongBoard) }
     }
 }
 
@@ -478,9 +448,7 @@ impl Config {
     /// Place of the client with this key.
     #[must_use]
     pub fn find(&self, public_key: &[u8; 32]) -> Option<usize> {
-        self.clients
-            .iter()
-            .position(|client| client.public_key == *public_key)
+        self.clients.iter().position(|client| client.public_key == *public_key)
     }
 
     /// The pre-shared key of the client at place `at`.
@@ -514,9 +482,7 @@ impl Config {
     fn pool(&self, range: PoolRange) -> &[u32] {
         let start = usize::from(range.start);
         // Ranges are made by `add_services` alone, from what it has put there.
-        self.service_ids
-            .get(start..start + usize::from(range.len))
-            .unwrap_or(&[])
+        self.service_ids.get(start..start + usize::from(range.len)).unwrap_or(&[])
     }
 
     /// Offers these services only, ascending by id; `None`: all.
@@ -571,12 +537,8 @@ impl Config {
             None => None,
             Some(ids) => Some(self.add_services(ids, BlobError::Client(at, "a service id"))?),
         };
-        self.client_services
-            .push(services)
-            .map_err(|_| BlobError::TooManyClients)?;
-        self.clients
-            .push(client)
-            .map_err(|_| BlobError::TooManyClients)
+        self.client_services.push(services).map_err(|_| BlobError::TooManyClients)?;
+        self.clients.push(client).map_err(|_| BlobError::TooManyClients)
     }
 
     /// Appends to the pool. Each id must be above the one before it.
@@ -592,9 +554,7 @@ impl Config {
                 if last.replace(id).is_some_and(|last| last >= id) {
                     return Err(disorder);
                 }
-                self.service_ids
-                    .push(id)
-                    .map_err(|_| BlobError::TooManyServices)
+                self.service_ids.push(id).map_err(|_| BlobError::TooManyServices)
             });
             if added.is_err() {
                 self.service_ids.truncate(start);
@@ -603,9 +563,6 @@ impl Config {
         }
         let len = self.service_ids.len() - start;
         let narrow = |n: usize| u16::try_from(n).map_err(|_| BlobError::TooManyServices);
-        Ok(PoolRange {
-            start: narrow(start)?,
-            len: narrow(len)?,
-        })
+        Ok(PoolRange { start: narrow(start)?, len: narrow(len)? })
     }
 }

@@ -47,10 +47,7 @@ pub(crate) struct Writer<const N: usize> {
 
 impl<const N: usize> Writer<N> {
     pub(crate) const fn new() -> Self {
-        Self {
-            bytes: [0; N],
-            at: 0,
-        }
+        Self { bytes: [0; N], at: 0 }
     }
 
     pub(crate) fn put(mut self, field: &[u8]) -> Self {

@@ -41,10 +41,7 @@ impl DataHeader {
             return None;
         }
         let mut r = Reader::new(datagram.get(PRELUDE_LEN..)?);
-        Some(Self {
-            receiver_index: r.u32()?,
-            counter: r.u64()?,
-        })
+        Some(Self { receiver_index: r.u32()?, counter: r.u64()? })
     }
 
     /// The sixteen bytes.

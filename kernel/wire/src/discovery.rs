@@ -79,10 +79,7 @@ impl Label {
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|&b| b == 0).unwrap_or(self.0.len());
         // Both checks were made when the label was built.
-        self.0
-            .get(..len)
-            .and_then(|text| core::str::from_utf8(text).ok())
-            .unwrap_or("")
+        self.0.get(..len).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or("")
     }
 }
 
@@ -180,11 +177,7 @@ impl Hello {
     /// The HELLO of a client that speaks this version only.
     #[must_use]
     pub const fn new(client_nonce: ClientNonce) -> Self {
-        Self {
-            ver_min: VERSION,
-            ver_max: VERSION,
-            client_nonce,
-        }
+        Self { ver_min: VERSION, ver_max: VERSION, client_nonce }
     }
 
     /// Checks and reads a HELLO. Its flags and padding must be zero.
@@ -196,11 +189,7 @@ impl Hello {
         r.u16().filter(|&flags| flags == 0)?;
         let client_nonce = r.array()?;
         r.zeros()?;
-        Some(Self {
-            ver_min,
-            ver_max,
-            client_nonce,
-        })
+        Some(Self { ver_min, ver_max, client_nonce })
     }
 
     /// The datagram.

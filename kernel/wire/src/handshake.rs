@@ -140,12 +140,7 @@ impl InitPayload {
         let hs_counter = r.u64()?;
         let want_roles = Roles::from_wire(r.u16()?)?;
         r.u16().filter(|&flags| flags == 0)?;
-        Some(Self {
-            hs_counter,
-            want_roles,
-            features: r.u32()?,
-            boot_id: r.array()?,
-        })
+        Some(Self { hs_counter, want_roles, features: r.u32()?, boot_id: r.array()? })
     }
 
     /// The plaintext.
@@ -199,16 +194,7 @@ impl RespPayload {
         let window = r.u16()?;
         r.u16().filter(|&reserved| reserved == 0)?;
         let (features, session_ms) = (r.u32()?, r.u32()?);
-        Some(Self {
-            boot_id,
-            caps_digest,
-            state,
-            ver,
-            granted_roles,
-            window,
-            features,
-            session_ms,
-        })
+        Some(Self { boot_id, caps_digest, state, ver, granted_roles, window, features, session_ms })
     }
 
     /// The plaintext.

@@ -81,10 +81,7 @@ impl Prelude {
     /// The prelude this version sends before a datagram of type `kind`.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self {
-            version: VERSION,
-            kind,
-        }
+        Self { version: VERSION, kind }
     }
 
     /// Reads a prelude. `None`: wrong magic, unknown type, or a version this
@@ -251,11 +248,7 @@ impl Roles {
     /// The set with these bits (DIRECT at bit 16); `None` if one means nothing.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Option<Self> {
-        if bits & !Self::ALL == 0 {
-            Some(Self(bits))
-        } else {
-            None
-        }
+        if bits & !Self::ALL == 0 { Some(Self(bits)) } else { None }
     }
 
     /// The bits, DIRECT at bit 16.
@@ -269,22 +262,14 @@ impl Roles {
     pub const fn to_wire(self) -> u16 {
         let [low0, low1, ..] = self.0.to_le_bytes();
         let low = u16::from_le_bytes([low0, low1]);
-        if self.contains(Self::DIRECT) {
-            low | Self::WIRE_DIRECT
-        } else {
-            low
-        }
+        if self.contains(Self::DIRECT) { low | Self::WIRE_DIRECT } else { low }
     }
 
     /// Reads the handshake's form; `None` if a bit means nothing.
     #[must_use]
     pub const fn from_wire(wire: u16) -> Option<Self> {
         let low = (wire & !Self::WIRE_DIRECT) as u32;
-        let direct = if wire & Self::WIRE_DIRECT != 0 {
-            Self::DIRECT.0
-        } else {
-            0
-        };
+        let direct = if wire & Self::WIRE_DIRECT != 0 { Self::DIRECT.0 } else { 0 };
         Self::from_bits(low | direct)
     }
 

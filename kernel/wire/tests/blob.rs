@@ -58,15 +58,9 @@ fn config() -> Config {
         packets_per_s: 100,
         ..Client::new([0x11; 32], Roles::NONE)
     };
-    config
-        .add_client(anna, Some(&[5, 0x8000_0000, 0xFFFF_FFF0]), &[0x71; 32])
-        .unwrap();
-    let everywhere = UdpDestination {
-        ip: [10, 0, 0, 0],
-        prefix: 8,
-        port_min: 1024,
-        port_max: 65_535,
-    };
+    config.add_client(anna, Some(&[5, 0x8000_0000, 0xFFFF_FFF0]), &[0x71; 32]).unwrap();
+    let everywhere =
+        UdpDestination { ip: [10, 0, 0, 0], prefix: 8, port_min: 1024, port_max: 65_535 };
     let other = Client {
         udp: UdpPolicy::List([everywhere].into_iter().collect()),
         ..Client::new([0x22; 32], Roles::OBSERVE)
@@ -101,10 +95,7 @@ fn frame(public: &[u8], secret: &[u8]) -> Vec<u8> {
 }
 
 fn parts() -> (Vec<u8>, Vec<u8>) {
-    (
-        BLOB[16..SECRET_AT].to_vec(),
-        BLOB[SECRET_AT..BLOB.len() - 96].to_vec(),
-    )
+    (BLOB[16..SECRET_AT].to_vec(), BLOB[SECRET_AT..BLOB.len() - 96].to_vec())
 }
 
 #[test]
@@ -134,10 +125,7 @@ fn decoding_gives_the_values_back() {
 #[test]
 fn a_service_must_be_on_both_lists() {
     let mut config = config();
-    assert_eq!(
-        config.client_services(0),
-        Some(&[5, 0x8000_0000, 0xFFFF_FFF0][..])
-    );
+    assert_eq!(config.client_services(0), Some(&[5, 0x8000_0000, 0xFFFF_FFF0][..]));
     assert_eq!(config.client_services(1), None);
     assert_eq!(config.policy_services(), Some(&[5][..]));
     assert!(config.offers(0, 5) && config.offers(1, 5));
@@ -161,9 +149,8 @@ struct Mirror<'a> {
 fn the_parts_are_plain_postcard() {
     let config = config();
     let clients = config.clients().iter().enumerate();
-    let clients: Vec<_> = clients
-        .map(|(at, client)| (client, config.client_services(at)))
-        .collect();
+    let clients: Vec<_> =
+        clients.map(|(at, client)| (client, config.client_services(at))).collect();
     let mirror = Mirror {
         device_label: config.device_label,
         net: config.net,
@@ -188,20 +175,11 @@ fn sixty_four_clients_fit() {
         let mut client = Client::new(key, Roles::SUBMIT);
         client.label = "x".repeat(MAX_CLIENT_LABEL).as_str().try_into().unwrap();
         client.authors = [[n; 32], [0xFF; 32]].into_iter().collect();
-        let to = UdpDestination {
-            ip: [n; 4],
-            prefix: 32,
-            port_min: 0,
-            port_max: u16::MAX,
-        };
+        let to = UdpDestination { ip: [n; 4], prefix: 32, port_min: 0, port_max: u16::MAX };
         client.udp = UdpPolicy::List([to; MAX_UDP_DESTINATIONS].into_iter().collect());
         let services = (n < 60).then_some(&ids[..]);
         let added = full.add_client(client, services, &[n; 32]);
-        let expected = if n < 64 {
-            Ok(())
-        } else {
-            Err(BlobError::TooManyClients)
-        };
+        let expected = if n < 64 { Ok(()) } else { Err(BlobError::TooManyClients) };
         assert_eq!(added, expected, "client {n}");
     }
     let blob = encode(&full);
@@ -254,11 +232,7 @@ fn every_cut_and_every_flipped_bit_is_found() {
 
 /// Position of `needle` in the public part.
 fn at(needle: &[u8]) -> usize {
-    parts()
-        .0
-        .windows(needle.len())
-        .position(|w| w == needle)
-        .unwrap()
+    parts().0.windows(needle.len()).position(|w| w == needle).unwrap()
 }
 
 /// The error if the public part has `bytes` at `at`, with a right checksum.
@@ -277,58 +251,25 @@ fn fields_are_checked() {
     assert_eq!(public_with(count, &[65]), Some(BlobError::TooManyClients));
     assert_eq!(public_with(first, &[0x12]), Some(BlobError::KeyId(0)));
     assert_eq!(public_with(first - 8, &[0]), Some(BlobError::KeyId(0)));
-    assert_eq!(
-        public_with(first, &[0; 32]),
-        Some(BlobError::Client(0, "the public key"))
-    );
+    assert_eq!(public_with(first, &[0; 32]), Some(BlobError::Client(0, "the public key")));
     // Roles: 0x10003 as a varint; bit 4 means nothing.
-    assert_eq!(
-        public_with(first + 32, &[0x93]),
-        Some(BlobError::Client(0, "a field"))
-    );
-    assert_eq!(
-        public_with(at(b"anna"), b"an\na"),
-        Some(BlobError::Client(0, "the label"))
-    );
-    assert_eq!(
-        public_with(at(b"anna"), &[0xFF]),
-        Some(BlobError::Client(0, "a field"))
-    );
+    assert_eq!(public_with(first + 32, &[0x93]), Some(BlobError::Client(0, "a field")));
+    assert_eq!(public_with(at(b"anna"), b"an\na"), Some(BlobError::Client(0, "the label")));
+    assert_eq!(public_with(at(b"anna"), &[0xFF]), Some(BlobError::Client(0, "a field")));
     assert_eq!(
         public_with(at(&[10, 0, 0, 0, 8]) + 4, &[33]),
         Some(BlobError::Client(1, "a UDP destination"))
     );
     // The second id, which starts with 0x80, becomes 0x8000_0000 -> 0.
     let ids = at(&[1, 3, 5, 0x80, 0x80, 0x80, 0x80, 8]);
-    assert_eq!(
-        public_with(ids + 7, &[0]),
-        Some(BlobError::Client(0, "a service id"))
-    );
-    assert_eq!(
-        public_with(ids, &[2]),
-        Some(BlobError::Client(0, "a service id"))
-    );
-    assert_eq!(
-        public_with(0, b"\x07"),
-        Some(BlobError::Field("the board's label"))
-    );
-    assert_eq!(
-        public_with(16, &[2]),
-        Some(BlobError::Field("the network part"))
-    );
+    assert_eq!(public_with(ids + 7, &[0]), Some(BlobError::Client(0, "a service id")));
+    assert_eq!(public_with(ids, &[2]), Some(BlobError::Client(0, "a service id")));
+    assert_eq!(public_with(0, b"\x07"), Some(BlobError::Field("the board's label")));
+    assert_eq!(public_with(16, &[2]), Some(BlobError::Field("the network part")));
     assert_eq!(public_with(17, &[0]), Some(BlobError::Field("the address")));
-    assert_eq!(
-        public_with(17, &[224]),
-        Some(BlobError::Field("the address"))
-    );
-    assert_eq!(
-        public_with(21, &[32]),
-        Some(BlobError::Field("the address"))
-    );
-    assert_eq!(
-        public_with(23, &[127]),
-        Some(BlobError::Field("the gateway"))
-    );
+    assert_eq!(public_with(17, &[224]), Some(BlobError::Field("the address")));
+    assert_eq!(public_with(21, &[32]), Some(BlobError::Field("the address")));
+    assert_eq!(public_with(23, &[127]), Some(BlobError::Field("the gateway")));
 }
 
 #[test]
@@ -338,42 +279,23 @@ fn a_client_listed_twice_is_found() {
     let second = at(&key(0x22));
     let mut public = public;
     public[second..second + 40].copy_from_slice(&key(0x11));
-    assert_eq!(
-        error(&frame(&public, &secret)),
-        Some(BlobError::DuplicateClient(1))
-    );
+    assert_eq!(error(&frame(&public, &secret)), Some(BlobError::DuplicateClient(1)));
     let mut config = config();
     let again = Client::new([0x11; 32], Roles::OBSERVE);
-    assert_eq!(
-        config.add_client(again, None, &[1; 32]),
-        Err(BlobError::DuplicateClient(2))
-    );
-    assert_eq!(
-        encode(&config),
-        BLOB,
-        "a refused client leaves nothing behind"
-    );
+    assert_eq!(config.add_client(again, None, &[1; 32]), Err(BlobError::DuplicateClient(2)));
+    assert_eq!(encode(&config), BLOB, "a refused client leaves nothing behind");
 }
 
 #[test]
 fn nothing_may_follow_a_part() {
     let (mut public, secret) = parts();
     public.push(0);
-    assert_eq!(
-        error(&frame(&public, &secret)),
-        Some(BlobError::TrailingPublic)
-    );
+    assert_eq!(error(&frame(&public, &secret)), Some(BlobError::TrailingPublic));
     let (public, mut secret) = parts();
     secret.push(0);
-    assert_eq!(
-        error(&frame(&public, &secret)),
-        Some(BlobError::TrailingSecret)
-    );
+    assert_eq!(error(&frame(&public, &secret)), Some(BlobError::TrailingSecret));
     for len in 0..PUBLIC_LEN {
-        assert!(
-            error(&frame(&public[..len], &parts().1)).is_some(),
-            "{len} bytes"
-        );
+        assert!(error(&frame(&public[..len], &parts().1)).is_some(), "{len} bytes");
     }
 }
 
@@ -390,14 +312,8 @@ fn secrets_are_checked() {
     assert_eq!(with(32, &[3]), Some(BlobError::PskCount));
     assert_eq!(with(33, &[0; 32]), Some(BlobError::ZeroPsk(0)));
     assert_eq!(with(65, &[0; 32]), Some(BlobError::ZeroPsk(1)));
-    assert_eq!(
-        error(&frame(&public, &secret[..64])),
-        Some(BlobError::PskCount)
-    );
-    assert_eq!(
-        error(&frame(&public, &secret[..31])),
-        Some(BlobError::Field("the device seed"))
-    );
+    assert_eq!(error(&frame(&public, &secret[..64])), Some(BlobError::PskCount));
+    assert_eq!(error(&frame(&public, &secret[..31])), Some(BlobError::Field("the device seed")));
 }
 
 #[test]
@@ -425,10 +341,7 @@ fn a_failed_read_leaves_nothing() {
 #[test]
 fn encoding_refuses_a_short_buffer() {
     for len in 0..BLOB.len() {
-        assert_eq!(
-            config().encode(&mut vec![0; len]),
-            Err(BlobError::BufferTooSmall)
-        );
+        assert_eq!(config().encode(&mut vec![0; len]), Err(BlobError::BufferTooSmall));
     }
 }
 
@@ -436,14 +349,8 @@ fn encoding_refuses_a_short_buffer() {
 fn the_pin_names_the_board() {
     let policy = &config().policy;
     assert_eq!(policy.check_board(0xDEAD_BEEF, 0x90_0093), Ok(()));
-    assert_eq!(
-        policy.check_board(0xDEAD_BEE0, 0x90_0093),
-        Err(Reason::WrongBoard)
-    );
-    assert_eq!(
-        policy.check_board(0xDEAD_BEEF, 0x90_0092),
-        Err(Reason::WrongBoard)
-    );
+    assert_eq!(policy.check_board(0xDEAD_BEE0, 0x90_0093), Err(Reason::WrongBoard));
+    assert_eq!(policy.check_board(0xDEAD_BEEF, 0x90_0092), Err(Reason::WrongBoard));
     assert_eq!(Policy::default().check_board(1, 2), Ok(()));
 }
 

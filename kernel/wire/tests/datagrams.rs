@@ -65,10 +65,7 @@ fn resp() -> HsResp {
     }
 }
 
-const DATA: DataHeader = DataHeader {
-    receiver_index: 0x0102_0304,
-    counter: 0x1122_3344_5566_7788,
-};
+const DATA: DataHeader = DataHeader { receiver_index: 0x0102_0304, counter: 0x1122_3344_5566_7788 };
 
 fn every_golden() -> [(&'static [u8], Datagram); 6] {
     [
@@ -103,10 +100,7 @@ fn values_written_as_the_frozen_bytes() {
 fn payloads_and_prologue_have_the_frozen_bytes() {
     let said = InitPayload {
         hs_counter: 0x0102_0304_0506_0708,
-        want_roles: Roles::OBSERVE
-            .or(Roles::SUBMIT)
-            .or(Roles::OPERATE)
-            .or(Roles::DIRECT),
+        want_roles: Roles::OBSERVE.or(Roles::SUBMIT).or(Roles::OPERATE).or(Roles::DIRECT),
         features: 0,
         boot_id: count_up(0x20),
     };
@@ -138,16 +132,8 @@ fn only_the_exact_length_is_read() {
         long.resize(1500, 0);
         for len in 0..=long.len() {
             let is_data = bytes[3] == Kind::Data as u8;
-            let right = if is_data {
-                (33..=1440).contains(&len)
-            } else {
-                len == bytes.len()
-            };
-            assert_eq!(
-                Datagram::parse(&long[..len]).is_some(),
-                right,
-                "{len} bytes"
-            );
+            let right = if is_data { (33..=1440).contains(&len) } else { len == bytes.len() };
+            assert_eq!(Datagram::parse(&long[..len]).is_some(), right, "{len} bytes");
         }
     }
 }
@@ -156,24 +142,12 @@ fn only_the_exact_length_is_read() {
 #[test]
 fn a_wrong_prelude_is_dropped() {
     for (bytes, _) in every_golden() {
-        for (at, value) in [
-            (0, b's'),
-            (1, b'S'),
-            (2, 0),
-            (2, 2),
-            (2, 255),
-            (3, 0),
-            (3, 0x7F),
-        ] {
+        for (at, value) in [(0, b's'), (1, b'S'), (2, 0), (2, 2), (2, 255), (3, 0), (3, 0x7F)] {
             let mut bad = bytes.to_vec();
             bad[at] = value;
             // HELLO alone may carry the number of a later version.
             let later_hello = bytes[3] == Kind::Hello as u8 && at == 2 && value != 0;
-            assert_eq!(
-                Datagram::parse(&bad).is_some(),
-                later_hello,
-                "byte {at} = {value}"
-            );
+            assert_eq!(Datagram::parse(&bad).is_some(), later_hello, "byte {at} = {value}");
         }
     }
 }
@@ -184,17 +158,10 @@ fn reserved_bits_must_be_zero() {
     let dropped = |bytes: &[u8], at: usize, bit: u8| {
         let mut bad = bytes.to_vec();
         bad[at] ^= bit;
-        assert_eq!(
-            Datagram::parse(&bad),
-            None,
-            "type {:#x}, byte {at}, bit {bit}",
-            bytes[3]
-        );
+        assert_eq!(Datagram::parse(&bad), None, "type {:#x}, byte {at}, bit {bit}", bytes[3]);
     };
     for bit in (0..8).map(|n| 1 << n) {
-        (6..8)
-            .chain(24..128)
-            .for_each(|at| dropped(&golden::HELLO, at, bit));
+        (6..8).chain(24..128).for_each(|at| dropped(&golden::HELLO, at, bit));
         (89..96).for_each(|at| dropped(&golden::HELLO_REPLY, at, bit));
         dropped(&golden::HELLO_REPLY, 7, bit);
         // Behind the label's end.
@@ -230,14 +197,8 @@ fn hello_needs_a_possible_version_range() {
 
 #[test]
 fn labels_are_clean_text() {
-    assert_eq!(
-        Label::new("0123456789abcdeü").unwrap().as_str(),
-        "0123456789abcde"
-    );
-    assert_eq!(
-        Label::new("0123456789abcdef!").unwrap().as_str(),
-        "0123456789abcdef"
-    );
+    assert_eq!(Label::new("0123456789abcdeü").unwrap().as_str(), "0123456789abcde");
+    assert_eq!(Label::new("0123456789abcdef!").unwrap().as_str(), "0123456789abcdef");
     assert_eq!(Label::new("").unwrap(), Label::EMPTY);
     assert_eq!(Label::new("\x1b[2J"), None);
     assert_eq!(Label::from_bytes(*b"ab\0cd\0\0\0\0\0\0\0\0\0\0\0"), None);
@@ -250,10 +211,7 @@ fn direct_is_bit_16_at_rest_and_bit_15_on_the_wire() {
     assert_eq!(Roles::DIRECT.to_wire(), 1 << 15);
     for bits in (0..0x20u32).flat_map(|low| [low, low | 1 << 16, low | 1 << 15]) {
         let defined = bits & !0x1_000F == 0;
-        assert_eq!(
-            Roles::from_bits(bits).map(Roles::bits),
-            defined.then_some(bits)
-        );
+        assert_eq!(Roles::from_bits(bits).map(Roles::bits), defined.then_some(bits));
         if let Some(roles) = Roles::from_bits(bits) {
             assert_eq!(Roles::from_wire(roles.to_wire()), Some(roles));
         }
@@ -271,10 +229,7 @@ fn numbers_of_states_and_reasons_are_their_bytes() {
         assert!(Kind::from_byte(byte).is_none_or(|kind| kind as u8 == byte));
     }
     assert_eq!((0..=255).filter_map(State::from_byte).count(), 7);
-    assert_eq!(
-        (0..=255).filter_map(Reason::from_byte).count(),
-        Reason::ALL.len()
-    );
+    assert_eq!((0..=255).filter_map(Reason::from_byte).count(), Reason::ALL.len());
 }
 
 fn emit(datagram: &Datagram) -> Vec<u8> {

@@ -135,7 +135,8 @@ impl Desk {
     #[must_use]
     pub fn run_payload(&self, board: &str, payload: &Path, more: &[&str], input: &[u8]) -> Ran {
         let payload = payload.to_str().expect("UTF-8");
-        let (options, args) = more.split_at(more.iter().position(|a| *a == "--").unwrap_or(more.len()));
+        let (options, args) =
+            more.split_at(more.iter().position(|a| *a == "--").unwrap_or(more.len()));
         let mut all = vec!["run", "--board", board];
         all.extend(options);
         all.push(payload);

@@ -21,10 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// If there is no kernel in it.
 #[must_use]
 pub fn artefacts() -> PathBuf {
-    let dir = match (
-        std::env::var_os("SK_ARTEFACTS"),
-        std::env::var_os("CARGO_TARGET_DIR"),
-    ) {
+    let dir = match (std::env::var_os("SK_ARTEFACTS"), std::env::var_os("CARGO_TARGET_DIR")) {
         (Some(dir), _) => PathBuf::from(dir),
         (None, Some(target)) => PathBuf::from(target).join("serverkernel"),
         (None, None) => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/serverkernel"),
@@ -57,7 +54,5 @@ pub fn start(config: BoardConfig) -> Board {
 /// # Panics
 /// With what the board said instead.
 pub fn expect(board: &mut Board, pattern: &str) -> String {
-    board
-        .wait_for_line(pattern, PATIENCE)
-        .unwrap_or_else(|error| panic!("{error}"))
+    board.wait_for_line(pattern, PATIENCE).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -19,10 +19,7 @@ fn on_a_1_a_plus() {
 #[test]
 fn with_192_mib() {
     let mut config = e2e::zero();
-    config.boot_data = BootData::Atags(Atags {
-        mem_mib: 192,
-        ..Atags::default()
-    });
+    config.boot_data = BootData::Atags(Atags { mem_mib: 192, ..Atags::default() });
     let mut board = e2e::start(config);
     e2e::expect(&mut board, "serverkernel");
 }

@@ -77,25 +77,13 @@ impl Board {
             .map_err(Error::io("a temporary folder"))?;
         let mut lan = None;
         let address = match config.network {
-            Net::User {
-                host_port,
-                guest_port,
-            } => {
-                let lan = lan.insert(Lan::start(
-                    dir.path(),
-                    MAC,
-                    host_port,
-                    guest_port,
-                    config.faults,
-                )?);
+            Net::User { host_port, guest_port } => {
+                let lan =
+                    lan.insert(Lan::start(dir.path(), MAC, host_port, guest_port, config.faults)?);
                 Some(lan.address())
             }
             Net::Slirp { host_port, .. } => {
-                let port = if host_port == 0 {
-                    free_port()?
-                } else {
-                    host_port
-                };
+                let port = if host_port == 0 { free_port()? } else { host_port };
                 Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
             }
             Net::Dgram { .. } | Net::None => None,
@@ -215,10 +203,7 @@ impl Board {
         let Some(stdin) = &mut self.stdin else {
             return Ok(());
         };
-        stdin
-            .write_all(bytes)
-            .and_then(|()| stdin.flush())
-            .map_err(Error::io("the serial port"))
+        stdin.write_all(bytes).and_then(|()| stdin.flush()).map_err(Error::io("the serial port"))
     }
 
     /// QEMU's control socket.
@@ -240,10 +225,7 @@ impl Board {
     /// [`Error::Timeout`].
     pub fn wait_exit(&mut self, timeout: Duration) -> Result<Exit> {
         match self.keeper.wait(timeout) {
-            Some(status) => Ok(Exit {
-                code: status.code(),
-                reason: self.qmp.shutdown_reason(),
-            }),
+            Some(status) => Ok(Exit { code: status.code(), reason: self.qmp.shutdown_reason() }),
             None => Err(Error::Timeout {
                 what: "the end of the board".to_owned(),
                 after: timeout,

@@ -102,10 +102,7 @@ mod tests {
 
     #[test]
     fn tags_are_what_the_firmware_writes() {
-        let tags = Atags {
-            mem_mib: 192,
-            cmdline: "abcd".to_owned(),
-        };
+        let tags = Atags { mem_mib: 192, cmdline: "abcd".to_owned() };
         let list = atags(Machine::Raspi0, &tags, Some(0x123)).unwrap();
         let expected: [u32; 27] = [
             5,
@@ -149,10 +146,7 @@ mod tests {
 
     #[test]
     fn a_long_command_line_is_refused() {
-        let tags = Atags {
-            cmdline: "x".repeat(0x8000),
-            ..Atags::default()
-        };
+        let tags = Atags { cmdline: "x".repeat(0x8000), ..Atags::default() };
         let error = atags(Machine::Raspi0, &tags, None).unwrap_err();
         assert!(error.to_string().contains("too long"), "{error}");
     }

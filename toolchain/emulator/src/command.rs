@@ -29,10 +29,7 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
     }
     // The machine waits for `cont`, so that nothing is missed.
     add(&["-no-reboot", "-S"].map(OsStr::new));
-    add(&[
-        "-qmp".as_ref(),
-        &option(&["unix:"], &dir.join("qmp"), ",server=on,wait=off"),
-    ]);
+    add(&["-qmp".as_ref(), &option(&["unix:"], &dir.join("qmp"), ",server=on,wait=off")]);
     let kernel = fs::canonicalize(&config.kernel).map_err(|source| Error::Unreadable {
         what: "the kernel",
         path: config.kernel.clone(),
@@ -71,12 +68,7 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
         // Without a port QEMU would put a hub in between.
         let mac = MAC.map(|byte| format!("{byte:02x}")).join(":");
         let device = format!("usb-net,netdev=n0,mac={mac},port=1");
-        add(&[
-            "-netdev".as_ref(),
-            &netdev,
-            "-device".as_ref(),
-            device.as_ref(),
-        ]);
+        add(&["-netdev".as_ref(), &netdev, "-device".as_ref(), device.as_ref()]);
     }
     if config.icount {
         add(&["-icount", "shift=0"].map(OsStr::new));
@@ -104,9 +96,7 @@ fn memory(config: &BoardConfig) -> Result<Vec<(&'static str, u32, Vec<u8>)>> {
         BootData::Dtb(tree) => {
             if tree.len() > (BLOB_ADDRESS - DTB_ADDRESS) as usize {
                 let size = tree.len();
-                return Err(Error::Config(format!(
-                    "a device tree of {size} bytes is too large"
-                )));
+                return Err(Error::Config(format!("a device tree of {size} bytes is too large")));
             }
             pieces.push(("dtb", DTB_ADDRESS, tree.clone()));
             DTB_ADDRESS

@@ -65,10 +65,7 @@ pub struct Atags {
 
 impl Default for Atags {
     fn default() -> Self {
-        Self {
-            mem_mib: 448,
-            cmdline: String::new(),
-        }
+        Self { mem_mib: 448, cmdline: String::new() }
     }
 }
 
@@ -116,10 +113,7 @@ pub enum Net {
 
 impl Default for Net {
     fn default() -> Self {
-        Self::User {
-            host_port: 0,
-            guest_port: GUEST_PORT,
-        }
+        Self::User { host_port: 0, guest_port: GUEST_PORT }
     }
 }
 
@@ -166,11 +160,7 @@ impl Plugin {
                     .find(|path| path.is_file())
             }),
         };
-        Ok(Self {
-            library: found.ok_or(Error::NoPlugin)?,
-            out: out.into(),
-            options: Vec::new(),
-        })
+        Ok(Self { library: found.ok_or(Error::NoPlugin)?, out: out.into(), options: Vec::new() })
     }
 }
 

@@ -36,9 +36,8 @@ impl Keeper {
     /// long as the keeper does. Where there is no `setpriv`, only [`Drop`] ends
     /// the process.
     pub(crate) fn start(program: &Path, arguments: &[std::ffi::OsString]) -> Result<Self> {
-        let program = find(program).ok_or_else(|| Error::NoQemu {
-            program: program.to_path_buf(),
-        })?;
+        let program =
+            find(program).ok_or_else(|| Error::NoQemu { program: program.to_path_buf() })?;
         let mut command = match find(Path::new("setpriv")) {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
@@ -47,11 +46,7 @@ impl Keeper {
             }
             None => Command::new(&program),
         };
-        command
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
 
         let (started, child) = channel();
         let (release, released) = channel();
@@ -81,11 +76,7 @@ impl Keeper {
                 }
             });
         }
-        Ok(Self {
-            child,
-            stderr,
-            _release: release,
-        })
+        Ok(Self { child, stderr, _release: release })
     }
 
     pub(crate) fn child(&mut self) -> &mut Child {

@@ -25,9 +25,7 @@ impl Qmp {
     /// Connects and negotiates. QEMU answers only when the machine is complete.
     pub(crate) fn connect(path: &Path) -> Result<Self> {
         let stream = UnixStream::connect(path).map_err(Error::io("QEMU's control socket"))?;
-        let reader = stream
-            .try_clone()
-            .map_err(Error::io("QEMU's control socket"))?;
+        let reader = stream.try_clone().map_err(Error::io("QEMU's control socket"))?;
         let (sender, replies) = channel();
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&events);
@@ -45,11 +43,7 @@ impl Qmp {
                 }
             }
         });
-        let mut qmp = Self {
-            stream,
-            replies,
-            events,
-        };
+        let mut qmp = Self { stream, replies, events };
         qmp.execute("qmp_capabilities", json!({}))?;
         Ok(qmp)
     }
@@ -61,9 +55,7 @@ impl Qmp {
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let mut line = json!({ "execute": command, "arguments": arguments }).to_string();
         line.push('\n');
-        self.stream
-            .write_all(line.as_bytes())
-            .map_err(Error::io("QEMU's control socket"))?;
+        self.stream.write_all(line.as_bytes()).map_err(Error::io("QEMU's control socket"))?;
         let mut reply = self
             .replies
             .recv_timeout(PATIENCE)
@@ -91,10 +83,7 @@ impl Qmp {
     /// The events so far, oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<Value> {
-        self.events
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Why the machine was shut down: `guest-reset`, `guest-shutdown`, …

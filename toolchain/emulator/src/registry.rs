@@ -75,10 +75,7 @@ pub(crate) fn register(entry: &Entry) -> Result<Registration> {
 
 fn register_in(dir: &Path, entry: &Entry) -> Result<Registration> {
     if let Some(other) = list_in(dir).into_iter().find(|e| e.name == entry.name) {
-        return Err(Error::NameTaken {
-            name: other.name,
-            pid: other.pid,
-        });
+        return Err(Error::NameTaken { name: other.name, pid: other.pid });
     }
     let text = serde_json::to_vec(entry)
         .map_err(|error| Error::Config(format!("the registry's entry: {error}")))?;
@@ -106,9 +103,8 @@ fn list_in(dir: &Path) -> Vec<Entry> {
         if path.extension().is_none_or(|end| end != "json") {
             continue;
         }
-        let entry = File::open(&path)
-            .ok()
-            .and_then(|file| serde_json::from_reader::<_, Entry>(file).ok());
+        let entry =
+            File::open(&path).ok().and_then(|file| serde_json::from_reader::<_, Entry>(file).ok());
         match entry {
             Some(entry) if alive(&entry) => entries.push(entry),
             _ => {
@@ -130,9 +126,7 @@ fn alive(entry: &Entry) -> bool {
         return false;
     };
     let name = format!("serverkernel:{}", entry.name);
-    command
-        .split(|&byte| byte == 0)
-        .any(|word| word == name.as_bytes())
+    command.split(|&byte| byte == 0).any(|word| word == name.as_bytes())
 }
 
 /// The folder, made if it is missing.

@@ -117,12 +117,7 @@ impl Console {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 return Err(NoLine::Timeout);
             };
-            state = self
-                .0
-                .1
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = self.0.1.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -161,25 +156,13 @@ mod tests {
     fn a_wait_goes_on_where_the_last_one_ended() {
         let console = Console::default();
         console.take(b"one ready\r\ntwo\nthree rea");
-        assert_eq!(
-            console.wait("ready", Duration::ZERO).ok().as_deref(),
-            Some("one ready")
-        );
-        assert!(matches!(
-            console.wait("ready", Duration::ZERO),
-            Err(NoLine::Timeout)
-        ));
+        assert_eq!(console.wait("ready", Duration::ZERO).ok().as_deref(), Some("one ready"));
+        assert!(matches!(console.wait("ready", Duration::ZERO), Err(NoLine::Timeout)));
         console.take(b"dy\n");
-        assert_eq!(
-            console.wait("ready", Duration::ZERO).ok().as_deref(),
-            Some("three ready")
-        );
+        assert_eq!(console.wait("ready", Duration::ZERO).ok().as_deref(), Some("three ready"));
         console.take(b"cut");
         console.close();
-        assert!(matches!(
-            console.wait("ready", Duration::from_secs(9)),
-            Err(NoLine::Closed)
-        ));
+        assert!(matches!(console.wait("ready", Duration::from_secs(9)), Err(NoLine::Closed)));
         assert_eq!(console.lines().len(), 4);
     }
 }

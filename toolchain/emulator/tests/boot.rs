@@ -67,9 +67,7 @@ fn image(dir: &Path, words: &[u32]) -> PathBuf {
 }
 
 fn five_lines(board: &mut Board) -> Vec<String> {
-    (0..5)
-        .map(|_| board.wait_for_line("", LONG).unwrap())
-        .collect()
+    (0..5).map(|_| board.wait_for_line("", LONG).unwrap()).collect()
 }
 
 #[test]
@@ -133,9 +131,7 @@ fn is_listed_while_it_runs() {
 fn a_silent_board_is_an_error_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let mut board = Board::start(BoardConfig::new(image(dir.path(), &IDLE))).unwrap();
-    let error = board
-        .wait_for_line("ready", Duration::from_millis(100))
-        .unwrap_err();
+    let error = board.wait_for_line("ready", Duration::from_millis(100)).unwrap_err();
     assert!(matches!(error, Error::Timeout { .. }), "{error}");
     assert!(error.to_string().contains("\"ready\""), "{error}");
     let exit = board.quit(LONG).unwrap();
@@ -148,10 +144,7 @@ fn says_what_is_missing() {
     let mut config = BoardConfig::new(image(dir.path(), &IDLE));
     config.qemu = "qemu-system-arm-of-nowhere".into();
     let error = Board::start(config.clone()).err().unwrap();
-    assert!(
-        error.to_string().contains("apt install qemu-system-arm"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("apt install qemu-system-arm"), "{error}");
 
     config = BoardConfig::new(dir.path().join("no-such.img"));
     let error = Board::start(config).err().unwrap();
@@ -163,10 +156,7 @@ fn says_what_is_missing() {
     assert!(error.to_string().contains("no-such-option"), "{error}");
 
     config = BoardConfig::new(image(dir.path(), &IDLE));
-    config.boot_data = BootData::Atags(Atags {
-        mem_mib: 4096,
-        ..Atags::default()
-    });
+    config.boot_data = BootData::Atags(Atags { mem_mib: 4096, ..Atags::default() });
     Board::start(config).err().unwrap();
 }
 

@@ -86,17 +86,11 @@ pub(crate) struct Counting {
 
 impl Counting {
     pub(crate) fn new(ranges: Vec<Range>, out: Box<dyn Write + Send>) -> Self {
-        let counted = |range| Counted {
-            range,
-            count: AtomicU64::new(0),
-        };
+        let counted = |range| Counted { range, count: AtomicU64::new(0) };
         Self {
             total: AtomicU64::new(0),
             ranges: ranges.into_iter().map(counted).collect(),
-            log: Mutex::new(Log {
-                intervals: std::array::from_fn(|_| Interval::default()),
-                out,
-            }),
+            log: Mutex::new(Log { intervals: std::array::from_fn(|_| Interval::default()), out }),
         }
     }
 
@@ -110,10 +104,7 @@ impl Counting {
 
     fn now(&self) -> Vec<u64> {
         let counts = self.ranges.iter().map(|counted| &counted.count);
-        std::iter::once(&self.total)
-            .chain(counts)
-            .map(|count| count.load(Relaxed))
-            .collect()
+        std::iter::once(&self.total).chain(counts).map(|count| count.load(Relaxed)).collect()
     }
 
     /// A marker at `address` is about to be executed. No other code counts it:
@@ -173,13 +164,7 @@ impl Counting {
         let mut text = String::new();
         for (id, interval) in log.intervals.iter().enumerate() {
             if interval.times > 0 {
-                let Interval {
-                    times,
-                    least,
-                    most,
-                    sum,
-                    ..
-                } = interval;
+                let Interval { times, least, most, sum, .. } = interval;
                 let _ = writeln!(text, "interval {id} {times} {least} {most} {sum}");
             }
         }
@@ -222,31 +207,17 @@ mod tests {
         assert_eq!(Marker::of(0xe181_1001), Some(Marker::Stop(0)));
         assert_eq!(Marker::of(0xe18b_b00b), Some(Marker::Stop(5)));
         assert_eq!(Marker::of(0xe18c_c00c), Some(Marker::Total));
-        for word in [
-            0xe180_1000,
-            0xe18d_d00d,
-            0xe18f_f00f,
-            0x0180_0000,
-            0xe190_0000,
-            0xe1a0_0000,
-        ] {
+        for word in [0xe180_1000, 0xe18d_d00d, 0xe18f_f00f, 0x0180_0000, 0xe190_0000, 0xe1a0_0000] {
             assert_eq!(Marker::of(word), None, "{word:#x}");
         }
         for register in 0..13 {
-            assert_eq!(
-                Marker::from_register(register).unwrap().register(),
-                register
-            );
+            assert_eq!(Marker::from_register(register).unwrap().register(), register);
         }
     }
 
     #[test]
     fn counts_between_markers_and_by_range() {
-        let range = Range {
-            start: 0x8000,
-            end: 0x9000,
-            name: "kernel".to_owned(),
-        };
+        let range = Range { start: 0x8000, end: 0x9000, name: "kernel".to_owned() };
         let page = Page::default();
         let counting = Counting::new(vec![range], Box::new(page.clone()));
         counting.reached(Marker::Stop(0), 0x8000);

@@ -48,11 +48,7 @@ fn parse_range(text: &str) -> Option<Range> {
     let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     let (start, end) = (number(start)?, number(end)?);
     let printable = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=');
-    (printable && start < end).then(|| Range {
-        start,
-        end,
-        name: name.to_owned(),
-    })
+    (printable && start < end).then(|| Range { start, end, name: name.to_owned() })
 }
 
 #[cfg(test)]
@@ -64,9 +60,7 @@ mod tests {
         let words = ["out=/tmp/x", "range=8000-0x9000:kernel"];
         let options = Options::parse(words.into_iter()).unwrap();
         assert_eq!(options.out, PathBuf::from("/tmp/x"));
-        let [range] = &options.ranges[..] else {
-            panic!("{options:?}")
-        };
+        let [range] = &options.ranges[..] else { panic!("{options:?}") };
         assert_eq!((range.start, range.end), (0x8000, 0x9000));
         assert_eq!(range.name, "kernel");
     }

@@ -121,10 +121,7 @@ pub(crate) unsafe extern "C" fn qemu_plugin_install(
 
 fn prepare<'a>(target: &CStr, words: impl Iterator<Item = &'a str>) -> Result<Counting, String> {
     if target != c"arm" {
-        return Err(format!(
-            "for 32-bit ARM only, not {}",
-            target.to_string_lossy()
-        ));
+        return Err(format!("for 32-bit ARM only, not {}", target.to_string_lossy()));
     }
     let options = Options::parse(words)?;
     let file = File::create(&options.out)
@@ -183,11 +180,7 @@ unsafe fn arm_word(instruction: *const Instruction) -> Option<u32> {
         return None;
     }
     // SAFETY: as above; 4 bytes are there, at an address of any alignment.
-    let bytes = unsafe {
-        qemu_plugin_insn_data(instruction)
-            .cast::<[u8; 4]>()
-            .read_unaligned()
-    };
+    let bytes = unsafe { qemu_plugin_insn_data(instruction).cast::<[u8; 4]>().read_unaligned() };
     Some(u32::from_le_bytes(bytes))
 }
 

@@ -97,8 +97,5 @@ fn a_wrong_option_is_named() {
     plugin.options = vec!["speed=9".to_owned()];
     config.plugin = Some(plugin);
     let error = Board::start(config).err().unwrap();
-    assert!(
-        error.to_string().contains("unknown option speed=9"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("unknown option speed=9"), "{error}");
 }

@@ -98,16 +98,9 @@ fn relink_after(script: &Path, built: &Path) {
         return;
     }
     let Some(dir) = built.parent() else { return };
-    let files = fs::read_dir(dir.join("deps"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let files = fs::read_dir(dir.join("deps")).into_iter().flatten().flatten();
     for file in files {
-        if file
-            .file_name()
-            .to_string_lossy()
-            .starts_with(&format!("{PACKAGE}-"))
-        {
+        if file.file_name().to_string_lossy().starts_with(&format!("{PACKAGE}-")) {
             let _ = fs::remove_file(file.path());
         }
     }
@@ -142,10 +135,8 @@ fn rustflags(repo: &Repo) -> Result<Vec<String>> {
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .context("neither CARGO_HOME nor HOME is set")?;
-    let mut flags = vec![
-        "-Clink-arg=-Tlinker/kernel.ld".to_owned(),
-        "-Clink-arg=--build-id=sha1".to_owned(),
-    ];
+    let mut flags =
+        vec!["-Clink-arg=-Tlinker/kernel.ld".to_owned(), "-Clink-arg=--build-id=sha1".to_owned()];
     for (from, to) in [
         (cargo_home.join("registry/src"), "/registry"),
         (PathBuf::from(sysroot).join("lib/rustlib/src/rust"), "/rust"),
@@ -170,13 +161,7 @@ fn check_rust_src(repo: &Repo) -> Result<()> {
 /// The commit, or `unknown` outside a git checkout.
 fn describe(repo: &Repo) -> String {
     let mut git = repo.command("git");
-    git.args([
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=12",
-        "--exclude=*",
-    ]);
+    git.args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
     output(&mut git).unwrap_or_else(|_| "unknown".to_owned())
 }
 

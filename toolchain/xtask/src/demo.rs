@@ -67,11 +67,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
         .output()
         .context("cannot start `sk run`")?;
     let time = began.elapsed();
-    ensure!(
-        answer.status.success(),
-        "`sk run` failed: {}",
-        answer.status
-    );
+    ensure!(answer.status.success(), "`sk run` failed: {}", answer.status);
 
     let theirs = digest(&answer.stdout)?;
     let ours = hex(&Md5::digest(&bytes));
@@ -107,10 +103,7 @@ impl Running {
         let running = Self(child);
         let (sender, lines) = channel();
         std::thread::spawn(move || {
-            for line in stdout
-                .into_iter()
-                .flat_map(|pipe| BufReader::new(pipe).lines())
-            {
+            for line in stdout.into_iter().flat_map(|pipe| BufReader::new(pipe).lines()) {
                 let Ok(line) = line else { break };
                 println!("   {line}");
                 // After "ready" nobody listens, but the pipe must be emptied.
@@ -144,11 +137,7 @@ fn digest(answer: &[u8]) -> Result<String> {
     let text = String::from_utf8_lossy(answer);
     let text = text.trim();
     let good = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    ensure!(
-        good,
-        "the payload wrote {} bytes that are no digest",
-        answer.len()
-    );
+    ensure!(good, "the payload wrote {} bytes that are no digest", answer.len());
     Ok(text.to_ascii_lowercase())
 }
 

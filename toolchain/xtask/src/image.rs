@@ -116,16 +116,10 @@ mod tests {
     fn what_the_firmware_could_not_start_is_refused() {
         for (file, why) in [
             (elf(ARM, 0x8000, &[]), "no loadable segment"),
-            (
-                elf(62, 0x8000, &[(LOAD, 0x8000, b"x")]),
-                "not a program for ARM",
-            ),
+            (elf(62, 0x8000, &[(LOAD, 0x8000, b"x")]), "not a program for ARM"),
             (elf(ARM, 0x8004, &[(LOAD, 0x8000, b"x")]), "entry point"),
             (elf(ARM, 0x8000, &[(LOAD, 0x7000, b"x")]), "below"),
-            (
-                elf(ARM, 0x8000, &[(LOAD, 0x800_0000, b"x")]),
-                "the image would be",
-            ),
+            (elf(ARM, 0x8000, &[(LOAD, 0x800_0000, b"x")]), "the image would be"),
             (b"no ELF".to_vec(), "not a 32-bit ELF"),
         ] {
             let error = format!("{:#}", flatten(&file).unwrap_err());

@@ -58,9 +58,7 @@ fn examples(repo: &Repo) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for file in fs::read_dir(&dir).with_context(|| format!("{}", dir.display()))? {
         let path = file?.path();
-        let source = path
-            .extension()
-            .is_some_and(|end| end == "rs" || end == "c");
+        let source = path.extension().is_some_and(|end| end == "rs" || end == "c");
         if source || path.join("Cargo.toml").is_file() {
             // Relative to the root, in which commands are run.
             found.push(path.strip_prefix(&repo.root)?.to_path_buf());
@@ -71,7 +69,5 @@ fn examples(repo: &Repo) -> Result<Vec<PathBuf>> {
 }
 
 fn stem(path: &Path) -> &str {
-    path.file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or("")
+    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("")
 }

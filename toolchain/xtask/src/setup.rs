@@ -11,10 +11,7 @@ use crate::repo::{Repo, output, run};
 
 /// A component of the toolchain and how to see that it is there.
 const COMPONENTS: [(&str, Sign); 3] = [
-    (
-        "rust-src",
-        Sign::Sysroot("lib/rustlib/src/rust/library/core"),
-    ),
+    ("rust-src", Sign::Sysroot("lib/rustlib/src/rust/library/core")),
     ("rustfmt", Sign::Sysroot("bin/rustfmt")),
     ("clippy", Sign::Sysroot("bin/clippy-driver")),
 ];
@@ -45,17 +42,12 @@ fn components(repo: &Repo) -> Result<()> {
         return Ok(());
     }
     println!("adding to the Rust toolchain: {}", missing.join(", "));
-    run(repo
-        .command("rustup")
-        .args(["component", "add"])
-        .args(missing))
+    run(repo.command("rustup").args(["component", "add"]).args(missing))
 }
 
 fn programs(repo: &Repo) -> Result<()> {
-    let missing: Vec<_> = PROGRAMS
-        .iter()
-        .filter(|(program, _, _)| find(program).is_none())
-        .collect();
+    let missing: Vec<_> =
+        PROGRAMS.iter().filter(|(program, _, _)| find(program).is_none()).collect();
     if missing.is_empty() {
         println!("setup: all there");
         return Ok(());
@@ -65,10 +57,7 @@ fn programs(repo: &Repo) -> Result<()> {
     }
     let packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
     if find("apt-get").is_none() {
-        bail!(
-            "install with this system's package manager: {}",
-            packages.join(" ")
-        );
+        bail!("install with this system's package manager: {}", packages.join(" "));
     }
     let Some(prefix) = superuser(repo) else {
         bail!("as root: apt-get install {}", packages.join(" "));
@@ -76,10 +65,7 @@ fn programs(repo: &Repo) -> Result<()> {
     let apt = |arguments: &[&str]| {
         let mut words = prefix.iter().copied().chain(["apt-get"]);
         let mut command = repo.command(words.next().unwrap_or("apt-get"));
-        command
-            .args(words)
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(words).args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         run(&mut command)
     };
     apt(&["update", "--quiet"])?;

@@ -96,10 +96,7 @@ fn roomy(owners: &BTreeMap<String, Bytes>) -> BTreeMap<String, Budget> {
         .iter()
         .filter(|(_, bytes)| bytes.image().max(bytes.ram()) >= SMALL)
         .map(|(name, bytes)| {
-            let budget = Budget {
-                image: room(bytes.image()),
-                ram: room(bytes.ram()),
-            };
+            let budget = Budget { image: room(bytes.image()), ram: room(bytes.ram()) };
             (name.clone(), budget)
         })
         .collect()
@@ -154,12 +151,7 @@ mod tests {
     use super::*;
 
     fn owners() -> BTreeMap<String, Bytes> {
-        let bytes = Bytes {
-            text: 1000,
-            rodata: 20,
-            data: 8,
-            bss: 50,
-        };
+        let bytes = Bytes { text: 1000, rodata: 20, data: 8, bss: 50 };
         BTreeMap::from([("sk_net".to_owned(), bytes)])
     }
 
@@ -172,18 +164,12 @@ mod tests {
             ["sk_net: 1028 bytes of image, budget 1027, 1 too many"]
         );
         let lines = over(&owners(), &Budgets::default(), 1);
-        assert_eq!(
-            lines,
-            ["kernel.img: 1 bytes of image, budget 0, 1 too many"]
-        );
+        assert_eq!(lines, ["kernel.img: 1 bytes of image, budget 0, 1 too many"]);
     }
 
     #[test]
     fn saved_budgets_hold_what_they_were_made_from() {
-        let budgets = Budgets {
-            image: 1000,
-            crates: roomy(&owners()),
-        };
+        let budgets = Budgets { image: 1000, crates: roomy(&owners()) };
         let read: Budgets = toml::from_str(&budgets.text()).unwrap();
         assert_eq!(read.crates.len(), 1);
         assert_eq!(read.crates, budgets.crates);

@@ -127,9 +127,7 @@ fn crate_of(name: &str) -> Option<&str> {
         let before = &rest[..at];
         let from = before
             .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .map_or(0, |index| {
-                index + before[index..].chars().next().map_or(1, char::len_utf8)
-            });
+            .map_or(0, |index| index + before[index..].chars().next().map_or(1, char::len_utf8));
         let word = &before[from..];
         if !word.is_empty() {
             return Some(word);

@@ -72,10 +72,7 @@ fn clippy(repo: &Repo) -> Result<()> {
     let arguments = ["clippy", "--all-targets", "--", "--deny", "warnings"];
     run(repo.cargo().args(arguments))?;
     let arguments = ["clippy", "--package", "e2e", "--all-targets"];
-    run(repo
-        .cargo()
-        .args(arguments)
-        .args(["--", "--deny", "warnings"]))
+    run(repo.cargo().args(arguments).args(["--", "--deny", "warnings"]))
 }
 
 fn unit(repo: &Repo) -> Result<()> {

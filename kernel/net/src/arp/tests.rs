@@ -19,10 +19,7 @@ fn an_unasked_reply_creates_nothing() {
 
 #[test]
 fn an_asked_reply_does_for_three_seconds() {
-    for (at, learned) in [
-        (3 * SECOND, Learned::New),
-        (3 * SECOND + 1, Learned::Nothing),
-    ] {
+    for (at, learned) in [(3 * SECOND, Learned::New), (3 * SECOND + 1, Learned::Nothing)] {
         let mut table = Table::default();
         table.asked(A, 0);
         assert_eq!(table.lookup(A, at), Lookup::Unknown);
@@ -57,11 +54,7 @@ fn a_binding_is_fresh_then_refreshed_then_gone() {
     assert_eq!(table.lookup(A, REFRESH), Lookup::Refresh(ONE));
     assert_eq!(table.lookup(A, LIFETIME), Lookup::Unknown);
     assert_eq!(table.view(LIFETIME)[0], None);
-    assert_eq!(
-        table.learn(A, TWO, false, LIFETIME),
-        Learned::Nothing,
-        "run out is not there"
-    );
+    assert_eq!(table.learn(A, TWO, false, LIFETIME), Learned::Nothing, "run out is not there");
     table.learn(A, ONE, true, LIFETIME);
     table.confirm(A, &ONE, LIFETIME + 50 * SECOND);
     assert_eq!(table.lookup(A, LIFETIME + 90 * SECOND), Lookup::Known(ONE));

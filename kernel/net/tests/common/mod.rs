@@ -1,9 +1,5 @@
 //! A board on a test network.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "not every test file uses all of it"
-)]
+#![allow(dead_code, unreachable_pub, reason = "not every test file uses all of it")]
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -31,9 +27,7 @@ pub fn peer_address() -> SocketAddrV4 {
 }
 
 pub fn hex(text: &str) -> Vec<u8> {
-    text.split_whitespace()
-        .map(|byte| u8::from_str_radix(byte, 16).expect("hex"))
-        .collect()
+    text.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("hex")).collect()
 }
 
 /// Records what it is given; inverts the bytes in place, as a decryption would.
@@ -64,19 +58,12 @@ pub struct Board {
 
 impl Board {
     pub fn new(mode: NetMode) -> Self {
-        let config = NetConfig {
-            mode,
-            hostname: "sk-test",
-            seed: 42,
-        };
+        let config = NetConfig { mode, hostname: "sk-test", seed: 42 };
         let storage = Box::leak(Box::new(NetStorage::new()));
         Self {
             net: Net::new(&config, storage, 0),
             device: FrameQueue::new(MAC),
-            sink: Recorder {
-                ports: vec![PORT],
-                got: Vec::new(),
-            },
+            sink: Recorder { ports: vec![PORT], got: Vec::new() },
             now: 0,
             polls: 0,
         }
@@ -84,11 +71,8 @@ impl Board {
 
     /// 192.168.7.2/24, up, its announcements sent and forgotten.
     pub fn fixed() -> Self {
-        let mut board = Self::new(NetMode::Static(Address {
-            ip: IP,
-            prefix: 24,
-            gateway: Some(GATEWAY),
-        }));
+        let mut board =
+            Self::new(NetMode::Static(Address { ip: IP, prefix: 24, gateway: Some(GATEWAY) }));
         board.poll();
         board.now = 10 * SECOND;
         board.poll();
@@ -99,8 +83,7 @@ impl Board {
 
     pub fn poll(&mut self) -> u32 {
         self.polls += 1;
-        self.net
-            .poll(self.now, &mut self.device, 64, &mut self.sink)
+        self.net.poll(self.now, &mut self.device, 64, &mut self.sink)
     }
 
     /// Receives one frame; returns what it made us send.
@@ -111,16 +94,9 @@ impl Board {
     }
 
     pub fn send(&mut self, to: SocketAddrV4, payload: &[u8]) -> Result<(), SendError> {
-        self.net.send(
-            self.now,
-            &mut self.device,
-            PORT,
-            to,
-            payload.len(),
-            &mut |b| {
-                b.copy_from_slice(payload);
-            },
-        )
+        self.net.send(self.now, &mut self.device, PORT, to, payload.len(), &mut |b| {
+            b.copy_from_slice(payload);
+        })
     }
 
     /// Sends and returns the frame.
@@ -154,11 +130,7 @@ impl Board {
             }
             match self.net.next_deadline() {
                 Some(at) if at <= until => {
-                    assert!(
-                        at > self.now,
-                        "a deadline in the past: {at} at {}",
-                        self.now
-                    );
+                    assert!(at > self.now, "a deadline in the past: {at} at {}", self.now);
                     self.now = at;
                     self.poll();
                 }

@@ -100,12 +100,7 @@ impl Inputs {
         let said = responder.step_ss(&board.agree(&client_public)?)?;
         responder.step_ee(Ephemeral::from_secret(self.board_e))?;
         let (resp, keys) = responder.step_se_psk(&self.psk, &self.answered, BOARD_INDEX)?;
-        Ok(Answer {
-            client_public,
-            said,
-            resp,
-            keys,
-        })
+        Ok(Answer { client_public, said, resp, keys })
     }
 
     /// Both sides' keys: `(client, board)`.
@@ -125,14 +120,8 @@ pub(crate) struct Answer {
 
 /// Bytes from hexadecimal digits; white space is skipped.
 pub(crate) fn hex<const N: usize>(text: &str) -> [u8; N] {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16))
-        .map(|digit| digit as u8)
-        .collect();
-    let bytes: Vec<u8> = digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect();
+    let digits: Vec<u8> =
+        text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     bytes.try_into().unwrap()
 }

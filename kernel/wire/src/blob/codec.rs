@@ -39,11 +39,7 @@ impl<'a> Envelope<'a> {
         }
         let (header, rest) = blob.split_first_chunk::<HEADER_LEN>().ok_or({
             // A short file of another kind is better called that.
-            if blob.starts_with(&MAGIC) {
-                BlobError::Length
-            } else {
-                BlobError::Magic
-            }
+            if blob.starts_with(&MAGIC) { BlobError::Length } else { BlobError::Magic }
         })?;
         let mut r = Reader::new(header);
         if r.array() != Some(MAGIC) {
@@ -65,20 +61,14 @@ impl<'a> Envelope<'a> {
         if announced != Some(blob.len()) || blob.len() > MAX_BLOB_LEN {
             return Err(BlobError::Length);
         }
-        let (digested, digest) = blob
-            .split_last_chunk::<DIGEST_LEN>()
-            .ok_or(BlobError::Length)?;
+        let (digested, digest) = blob.split_last_chunk::<DIGEST_LEN>().ok_or(BlobError::Length)?;
         if <[u8; DIGEST_LEN]>::from(Blake2s256::digest(digested)) != *digest {
             return Err(BlobError::Digest);
         }
         let (public, rest) = rest.split_at_checked(public_len).ok_or(BlobError::Length)?;
         let (secret, rest) = rest.split_at_checked(secret_len).ok_or(BlobError::Length)?;
         let signature = rest.first_chunk().ok_or(BlobError::Length)?;
-        Ok(Self {
-            public,
-            signature,
-            secret,
-        })
+        Ok(Self { public, signature, secret })
     }
 }
 
@@ -128,27 +118,16 @@ struct Out<'b> {
 
 impl Out<'_> {
     fn raw(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        let end = self
-            .at
-            .checked_add(bytes.len())
-            .ok_or(BlobError::BufferTooSmall)?;
-        let place = self
-            .buffer
-            .get_mut(self.at..end)
-            .ok_or(BlobError::BufferTooSmall)?;
+        let end = self.at.checked_add(bytes.len()).ok_or(BlobError::BufferTooSmall)?;
+        let place = self.buffer.get_mut(self.at..end).ok_or(BlobError::BufferTooSmall)?;
         place.copy_from_slice(bytes);
         self.at = end;
         Ok(())
     }
 
     fn put<T: Serialize>(&mut self, value: &T) -> Result<(), BlobError> {
-        let rest = self
-            .buffer
-            .get_mut(self.at..)
-            .ok_or(BlobError::BufferTooSmall)?;
-        let used = postcard::to_slice(value, rest)
-            .map_err(|_| BlobError::BufferTooSmall)?
-            .len();
+        let rest = self.buffer.get_mut(self.at..).ok_or(BlobError::BufferTooSmall)?;
+        let used = postcard::to_slice(value, rest).map_err(|_| BlobError::BufferTooSmall)?.len();
         self.at += used;
         Ok(())
     }
@@ -207,11 +186,7 @@ impl Config {
         };
         self.owner = take(part, BlobError::Field("the owner's key"))?;
         self.epoch = take(part, BlobError::Field("the epoch"))?;
-        if part.is_empty() {
-            Ok(())
-        } else {
-            Err(BlobError::TrailingPublic)
-        }
+        if part.is_empty() { Ok(()) } else { Err(BlobError::TrailingPublic) }
     }
 
     fn read_secret(&mut self, mut part: &[u8]) -> Result<(), BlobError> {
@@ -230,11 +205,7 @@ impl Config {
             }
             self.psks.push(*psk).map_err(|_| BlobError::PskCount)?;
         }
-        if part.is_empty() {
-            Ok(())
-        } else {
-            Err(BlobError::TrailingSecret)
-        }
+        if part.is_empty() { Ok(()) } else { Err(BlobError::TrailingSecret) }
     }
 
     /// Writes the blob to the front of `buffer` and returns its length.
@@ -264,9 +235,7 @@ impl Config {
         out.raw(&[0; SIGNATURE_LEN])?;
 
         let len = |from: usize, to: usize| {
-            u32::try_from(to - from)
-                .map(u32::to_le_bytes)
-                .map_err(|_| BlobError::Length)
+            u32::try_from(to - from).map(u32::to_le_bytes).map_err(|_| BlobError::Length)
         };
         let fields: [&[u8]; 5] = [
             &MAGIC,
@@ -281,17 +250,10 @@ impl Config {
             out.raw(field)?;
         }
         out.at = digested;
-        let written = out
-            .buffer
-            .get(..digested)
-            .ok_or(BlobError::BufferTooSmall)?;
+        let written = out.buffer.get(..digested).ok_or(BlobError::BufferTooSmall)?;
         let digest: [u8; DIGEST_LEN] = Blake2s256::digest(written).into();
         out.raw(&digest)?;
-        if out.at > MAX_BLOB_LEN {
-            Err(BlobError::Length)
-        } else {
-            Ok(out.at)
-        }
+        if out.at > MAX_BLOB_LEN { Err(BlobError::Length) } else { Ok(out.at) }
     }
 
     fn write_public(&self, out: &mut Out<'_>) -> Result<(), BlobError> {

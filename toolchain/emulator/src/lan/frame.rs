@@ -56,11 +56,7 @@ fn parse_arp(mac: Mac, body: &[u8]) -> Option<Seen> {
     if !body.starts_with(&[0, 1, 8, 0, 6, 4, 0, 1]) {
         return Some(Seen::Other);
     }
-    Some(Seen::ArpRequest {
-        mac,
-        ip: address(body.get(14..)?)?,
-        wanted: address(body.get(24..)?)?,
-    })
+    Some(Seen::ArpRequest { mac, ip: address(body.get(14..)?)?, wanted: address(body.get(24..)?)? })
 }
 
 fn parse_ipv4(mac: Mac, body: &[u8]) -> Option<Seen> {
@@ -122,13 +118,7 @@ impl Datagram {
 
 /// "`ip` is at `mac`".
 pub(crate) fn arp_reply(mac: Mac, ip: Ipv4Addr, to_mac: Mac, to: Ipv4Addr) -> Vec<u8> {
-    let body = [
-        &[0, 1, 8, 0, 6, 4, 0, 2][..],
-        &mac,
-        &ip.octets(),
-        &to_mac,
-        &to.octets(),
-    ];
+    let body = [&[0, 1, 8, 0, 6, 4, 0, 2][..], &mac, &ip.octets(), &to_mac, &to.octets()];
     ethernet(mac, to_mac, ARP, &body)
 }
 

@@ -129,10 +129,7 @@ impl Lan {
             malformed: AtomicU64::new(0),
         });
         // From here on an error ends the threads, too.
-        let mut lan = Self {
-            cable,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, host_port)),
-        };
+        let mut lan = Self { cable, address: SocketAddr::from((Ipv4Addr::LOCALHOST, host_port)) };
         lan.address = lan.forward(host_port, guest_port)?;
         let cable = Arc::clone(&lan.cable);
         spawn(move || cable.from_board())?;
@@ -148,9 +145,7 @@ impl Lan {
     pub(crate) fn forward(&self, host_port: u16, guest_port: u16) -> Result<SocketAddr> {
         let socket = open(&self.cable, host_port, guest_port)
             .map_err(Error::io("a UDP port of this host"))?;
-        socket
-            .local_addr()
-            .map_err(Error::io("a UDP port of this host"))
+        socket.local_addr().map_err(Error::io("a UDP port of this host"))
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

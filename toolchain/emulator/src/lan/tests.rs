@@ -18,22 +18,13 @@ impl Adapter {
         let (ours, adapter) = ends(dir.path());
         let socket = UnixDatagram::bind(adapter).unwrap();
         socket.connect(ours).unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(2)))
-            .unwrap();
-        Self {
-            socket,
-            lan,
-            _dir: dir,
-        }
+        socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        Self { socket, lan, _dir: dir }
     }
 
     fn send(&self, from: u16, to: SocketAddrV4, payload: &[u8]) {
-        let datagram = Datagram {
-            from: SocketAddrV4::new(BOARD, from),
-            to,
-            payload: payload.to_vec(),
-        };
+        let datagram =
+            Datagram { from: SocketAddrV4::new(BOARD, from), to, payload: payload.to_vec() };
         self.socket.send(&datagram.frame(MAC, GATEWAY_MAC)).unwrap();
     }
 
@@ -53,9 +44,7 @@ impl Adapter {
 
 fn client() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_secs(2)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     socket
 }
 
@@ -101,10 +90,7 @@ fn datagrams_go_both_ways_and_the_sender_does_not_change() {
         for to in [Ipv4Addr::BROADCAST, BROADCAST] {
             adapter.send(24139, SocketAddrV4::new(to, port(&listener)), b"beacon");
             let (length, from) = listener.recv_from(&mut buffer).unwrap();
-            assert_eq!(
-                (&buffer[..length], from),
-                (&b"beacon"[..], adapter.lan.address())
-            );
+            assert_eq!((&buffer[..length], from), (&b"beacon"[..], adapter.lan.address()));
         }
         adapter.send(24139, gateway(&client), b"next");
     }
@@ -187,12 +173,7 @@ fn dhcp_offers_confirms_and_refuses() {
 
 #[test]
 fn a_bad_cable_loses_and_doubles_the_same_frames_each_time() {
-    let faults = Faults {
-        lost: 300,
-        doubled: 200,
-        damaged: 0,
-        seed: 7,
-    };
+    let faults = Faults { lost: 300, doubled: 200, damaged: 0, seed: 7 };
     let run = |faults| {
         let mut dice = Dice::new(faults);
         (0..1000).map(|_| dice.copies()).collect::<Vec<_>>()
