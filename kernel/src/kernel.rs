@@ -8,7 +8,7 @@
 use crate::dma;
 use crate::machine::{Console, Machine, Timer};
 use crate::tasks::{Tasks, Turn};
-use crate::timetable::{CONSOLE, EVENTS, SESSION, SLOTS, TABLE, USB};
+use crate::timetable::{CONSOLE, EVENTS, NET, SESSION, SLOTS, TABLE, USB};
 use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -38,6 +38,8 @@ const TICK: Micros = 1_000;
 const FRAMES: u32 = 16;
 /// Datagrams sent in one run of the session slot.
 const DATAGRAMS: usize = 16;
+/// While a payload runs the engine looks for new output so often.
+const OUTPUT_EVERY: Micros = 10_000;
 /// A datagram whose neighbour is being asked for is tried again so often.
 const RESOLVE_TRIES: u8 = 20;
 const RESOLVE_EVERY: Micros = 2_000;
@@ -47,7 +49,7 @@ type Usb = UsbNet<Dwc2<Mmio, Caches>>;
 /// Large things live in static memory, not on the stack.
 type Place<T> = Claim<MaybeUninit<T>>;
 static SERVER: Place<Server<'static>> = Claim::new(MaybeUninit::uninit());
-static NET: Place<Net<'static>> = Claim::new(MaybeUninit::uninit());
+static NETWORK: Place<Net<'static>> = Claim::new(MaybeUninit::uninit());
 static STORAGE: Place<NetStorage<'static>> = Claim::new(MaybeUninit::uninit());
 static TASKS: Place<Tasks<Timer>> = Claim::new(MaybeUninit::uninit());
 static USB_NET: Place<Usb> = Claim::new(MaybeUninit::uninit());
@@ -84,6 +86,10 @@ pub struct Kernel {
     port: u16,
     scratch: &'static mut [u8; MAX_DATAGRAM],
     held: Option<Held>,
+    /// The session slot had to stop for want of a transmit buffer.
+    blocked: bool,
+    /// There is an address, as of the last run of the net slot.
+    reachable: bool,
     phase: Phase,
 }
 
@@ -118,7 +124,7 @@ pub fn start(m: Machine) -> Kernel {
     };
     let storage = place(&STORAGE, NetStorage::new());
     let config = NetConfig { mode, hostname: label, seed };
-    let net = place(&NET, Net::new(&config, storage, now));
+    let net = place(&NETWORK, Net::new(&config, storage, now));
 
     // SAFETY: base of the DWC2 controller, mapped as device memory, given to
     // its one driver.
@@ -141,6 +147,8 @@ pub fn start(m: Machine) -> Kernel {
         port: m.config.map_or(sk_wire::PORT, |c| c.net.port),
         scratch: SCRATCH.take().expect("taken once"),
         held: None,
+        blocked: false,
+        reachable: false,
         phase: Phase::Idle,
     }
 }
@@ -214,21 +222,36 @@ impl Kernel {
         self.usb.next_deadline()
     }
 
-    /// Slot net: more to do at once?, and when next.
-    pub fn net_step(&mut self, now: Micros) -> (bool, Option<Micros>) {
+    /// Slot net: events to be raised, and when next.
+    pub fn net_step(&mut self, now: Micros) -> (u32, Option<Micros>) {
         let mut sink = Sink { server: self.server, tasks: self.tasks, port: self.port };
         let frames = self.net.poll(now, self.usb, FRAMES, &mut sink);
         while let Some(event) = self.net.take_event() {
             self.say(format_args!("net: {event:?}"));
         }
-        self.server.set_address_valid(self.net.address().is_some());
-        (frames == FRAMES, self.net.next_deadline())
+        let reachable = self.net.address().is_some();
+        self.server.set_address_valid(reachable);
+        let mut raised = 0;
+        if frames == FRAMES {
+            raised |= NET;
+        }
+        // The session slot is dear; an idle pass of this one is no reason for it.
+        if frames > 0 || reachable != self.reachable || (self.blocked && self.usb.can_transmit()) {
+            raised |= SESSION;
+        }
+        self.reachable = reachable;
+        (raised, self.net.next_deadline())
     }
 
     /// Slot session: more to do at once?, and when next.
     pub fn session_step(&mut self, now: Micros) -> (bool, Option<Micros>) {
         let more = self.server.poll(now, self.tasks);
         let mut wish = self.server.next_deadline();
+        if self.tasks.is_running() {
+            // New output is not a deadline of the engine's.
+            let at = now + OUTPUT_EVERY;
+            wish = Some(wish.map_or(at, |w| w.min(at)));
+        }
         if let Some(at) = self.send(now) {
             wish = Some(wish.map_or(at, |w| w.min(at)));
         }
@@ -244,12 +267,14 @@ impl Kernel {
 
     /// Sends what there is; a time at which to try again, if something is held.
     fn send(&mut self, now: Micros) -> Option<Micros> {
+        self.blocked = false;
         for _ in 0..DATAGRAMS {
             let held = match self.held.take() {
                 Some(held) => held,
                 None => {
                     if !self.usb.can_transmit() {
                         // The end of a transfer wakes the slot again.
+                        self.blocked = true;
                         return None;
                     }
                     let (to, len) = self.server.transmit(now, self.tasks, self.scratch)?;

@@ -49,11 +49,8 @@ fn usb(kernel: &mut Kernel, now: Micros) -> Option<Micros> {
 }
 
 fn net(kernel: &mut Kernel, now: Micros) -> Option<Micros> {
-    let (more, at) = kernel.net_step(now);
-    if more {
-        EVENTS.raise(NET);
-    }
-    EVENTS.raise(SESSION);
+    let (raised, at) = kernel.net_step(now);
+    EVENTS.raise(raised);
     at
 }
 

@@ -101,7 +101,8 @@ pub fn search(
             }
             next_hello = now + search.every;
         }
-        let wait = next_hello.min(search.timeout).saturating_sub(now).min(Duration::from_millis(50));
+        let wait =
+            next_hello.min(search.timeout).saturating_sub(now).min(Duration::from_millis(50));
         for datagram in receive(&asking, Some(wait.max(Duration::from_millis(1))))? {
             found.reply(&datagram, &nonce);
         }
@@ -150,7 +151,12 @@ pub(crate) fn is_silence(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
         error.kind(),
-        Kind::WouldBlock | Kind::TimedOut | Kind::Interrupted | Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable
+        Kind::WouldBlock
+            | Kind::TimedOut
+            | Kind::Interrupted
+            | Kind::ConnectionRefused
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
     )
 }
 
@@ -165,7 +171,9 @@ impl Heard {
     }
 
     fn reply(&mut self, (bytes, from): &Datagram, nonce: &[u8; 16]) {
-        let Some(reply) = HelloReply::parse(bytes).filter(|r| r.client_nonce == *nonce) else { return };
+        let Some(reply) = HelloReply::parse(bytes).filter(|r| r.client_nonce == *nonce) else {
+            return;
+        };
         let Some(entry) = self.entry(reply.fingerprint, *from) else { return };
         (entry.state, entry.reason, entry.uptime_s) = (reply.state, reply.reason, reply.uptime_s);
     }
@@ -175,9 +183,11 @@ impl Heard {
         let Some(beacon) = Beacon::parse(bytes) else { return };
         // Behind a port forward the port of the service is not the port that
         // reaches it; the address a beacon comes from always does.
-        let address = if from.ip().is_loopback() { *from } else { SocketAddr::new(from.ip(), beacon.port) };
+        let address =
+            if from.ip().is_loopback() { *from } else { SocketAddr::new(from.ip(), beacon.port) };
         let Some(entry) = self.entry(beacon.fingerprint, address) else { return };
-        (entry.state, entry.reason, entry.uptime_s) = (beacon.state, beacon.reason, beacon.uptime_s);
+        (entry.state, entry.reason, entry.uptime_s) =
+            (beacon.state, beacon.reason, beacon.uptime_s);
         entry.label = Some(beacon.label.as_str().to_owned()).filter(|label| !label.is_empty());
         (entry.free_kib, entry.mhz) = (Some(beacon.free_kib), Some(beacon.mhz));
     }
@@ -292,7 +302,10 @@ mod tests {
         heard.reply(&(vec![0; 96], from), &[6; 16]);
         assert!(heard.list().is_empty());
         for port in 1..3000 {
-            heard.reply(&(reply([5; 16]).emit().to_vec(), SocketAddr::new(from.ip(), port)), &[5; 16]);
+            heard.reply(
+                &(reply([5; 16]).emit().to_vec(), SocketAddr::new(from.ip(), port)),
+                &[5; 16],
+            );
         }
         assert_eq!(heard.list().len(), MOST);
     }
@@ -307,7 +320,12 @@ mod tests {
             let hello = Hello::parse(&buffer[..len]).unwrap();
             board.send_to(&reply(hello.client_nonce).emit(), from).unwrap();
         });
-        let search_for = Search { targets: vec![address], broadcast: false, timeout: Duration::from_secs(5), ..Search::default() };
+        let search_for = Search {
+            targets: vec![address],
+            broadcast: false,
+            timeout: Duration::from_secs(5),
+            ..Search::default()
+        };
         let found = search(&search_for, |list, _| !list.is_empty()).unwrap();
         answering.join().unwrap();
         assert_eq!(found.len(), 1);

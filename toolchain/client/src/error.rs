@@ -1,7 +1,6 @@
 //! What went wrong: one sentence that names the cause, one that names a cure,
 //! and the exit code for a program that can do no more about it.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +14,13 @@ use sk_wire::{Reason, Roles, State};
 use crate::hex;
 use crate::jobs::Report;
 use crate::store::StoreError;
+
+mod words;
+
+use words::{
+    aborted, addition, because, ended_help, ending, ending_code, rejected_help, rejection_code,
+    roles, seconds,
+};
 
 /// Exit codes of a program that runs a payload. 0 to 123 are the payload's own.
 pub mod exit {
@@ -99,8 +105,8 @@ pub enum Error {
         /// Where it answers.
         address: SocketAddr,
     },
-    /// None was named and several are idle.
-    #[error("{} boards are idle: {}", names.len(), names.join(", "))]
+    /// None was named and several could be meant.
+    #[error("{} boards could be meant: {}", names.len(), names.join(", "))]
     Ambiguous {
         /// Their names.
         names: Vec<String>,
@@ -132,7 +138,11 @@ pub enum Error {
         trouble: Option<io::Error>,
     },
     /// Another board answered.
-    #[error("{address} is not {board}: the board there has the key {}, not {}", hex::encode(found), hex::encode(expected))]
+    #[error(
+        "{address} is not {board}: the board there has the key {}, not {}",
+        hex::encode(found),
+        hex::encode(expected)
+    )]
     WrongKey {
         /// The name of the board wanted.
         board: String,
@@ -158,7 +168,10 @@ pub enum Error {
         state: State,
     },
     /// Another version.
-    #[error("{board} speaks version {version} of the protocol, this program version {}", sk_wire::VERSION)]
+    #[error(
+        "{board} speaks version {version} of the protocol, this program version {}",
+        sk_wire::VERSION
+    )]
     Version {
         /// Its name.
         board: String,
@@ -274,14 +287,24 @@ pub enum Error {
 
 impl Error {
     /// The engine's error, in the words of this crate.
-    pub(crate) fn of(error: ClientError, board: &crate::Board, trouble: Option<io::Error>, is_task: bool) -> Self {
+    pub(crate) fn of(
+        error: ClientError,
+        board: &crate::Board,
+        trouble: Option<io::Error>,
+        is_task: bool,
+    ) -> Self {
         let name = board.name().to_owned();
         let address = board.address;
         match error {
-            ClientError::NoAnswer { waited_ms } => {
-                Self::NoAnswer { board: name, address, waited: Duration::from_millis(waited_ms.into()), trouble }
+            ClientError::NoAnswer { waited_ms } => Self::NoAnswer {
+                board: name,
+                address,
+                waited: Duration::from_millis(waited_ms.into()),
+                trouble,
+            },
+            ClientError::WrongKey { expected, found } => {
+                Self::WrongKey { board: name, address, expected, found }
             }
-            ClientError::WrongKey { expected, found } => Self::WrongKey { board: name, address, expected, found },
             ClientError::WrongPsk => Self::WrongPsk { board: name },
             ClientError::HandshakeRefused { state } => Self::Refused { board: name, state },
             ClientError::Version { board: version } => Self::Version { board: name, version },
@@ -289,16 +312,26 @@ impl Error {
             ClientError::RoleRefused { granted } => Self::RoleRefused { board: name, granted },
             ClientError::Busy { free_in_ms } => Self::Busy { board: name, free_in_ms },
             ClientError::Rejected { during, status, detail, message } if is_task => {
-                Self::Rejected { board: name, during, status, detail, message: message.as_str().to_owned() }
+                Self::Rejected {
+                    board: name,
+                    during,
+                    status,
+                    detail,
+                    message: message.as_str().to_owned(),
+                }
             }
             ClientError::Rejected { status, .. } => Self::Denied { board: name, status },
-            ClientError::BoardLost { during, silent_ms } => Self::Lost { board: name, during, silent_ms },
+            ClientError::BoardLost { during, silent_ms } => {
+                Self::Lost { board: name, during, silent_ms }
+            }
             ClientError::BootChanged { during } => Self::Restarted { board: name, during },
             ClientError::OutputLost { have, len } => Self::OutputLost { board: name, have, len },
             ClientError::OutputDigest => Self::OutputDigest { board: name },
             ClientError::Aborted => Self::Interrupted { how: Aborted::BeforeStart },
             // Lengths were checked before.
-            ClientError::TooBig => Self::Protocol { board: name, what: "the task is too big to be sent" },
+            ClientError::TooBig => {
+                Self::Protocol { board: name, what: "the task is too big to be sent" }
+            }
             ClientError::Random => StoreError::Random("a generator that failed".into()).into(),
             ClientError::Protocol(what) => Self::Protocol { board: name, what },
         }
@@ -363,7 +396,10 @@ impl StoreError {
         Some(match self {
             Self::NoHome => "set SK_HOME to a folder for keys".into(),
             Self::Damaged { path, .. } => {
-                format!("restore {} from a copy, or move it away to have it made anew", path.display())
+                format!(
+                    "restore {} from a copy, or move it away to have it made anew",
+                    path.display()
+                )
             }
             Self::Io { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
                 format!("{} must belong to you", folder(path).display())
@@ -377,156 +413,4 @@ impl StoreError {
 
 fn folder(path: &std::path::Path) -> PathBuf {
     path.parent().map_or_else(PathBuf::new, PathBuf::from)
-}
-
-/// Did the task, rather than the board, cause the refusal?
-fn rejection_code(status: Status) -> u8 {
-    let by_task = [
-        Status::AUTHOR_SIG,
-        Status::TOO_BIG,
-        Status::TIME_TOO_LONG,
-        Status::FORMAT,
-        Status::ABI,
-        Status::SYMBOLS_DIGEST,
-        Status::PERIPHERAL,
-    ];
-    if status.0 >> 8 == 4 || by_task.contains(&status) { exit::REJECTED } else { exit::BOARD }
-}
-
-fn rejected_help(status: Status) -> Option<&'static str> {
-    Some(match status {
-        Status::ABI | Status::FORMAT | Status::SYMBOLS_DIGEST => "build it again with the tools of the kernel's release",
-        Status::UNRESOLVED => "`sk inspect` lists what it needs; the board's configuration may withhold services",
-        Status::TOO_BIG => "ask for less: --mem, --stack, --max-output",
-        Status::TIME_TOO_LONG => "ask for less: --timeout",
-        Status::HEADER | Status::SEGMENT | Status::RELOC | Status::ENTRY | Status::OVERLAP | Status::WX => {
-            "build it again; `sk inspect` shows what is in it"
-        }
-        _ => return None,
-    })
-}
-
-/// The number of the signal that a Unix process would have got.
-fn ending_code(status: Status) -> u8 {
-    let signal = match status {
-        Status::WALL_DEADLINE | Status::CPU_LIMIT | Status::HEARTBEAT => return exit::TIMEOUT,
-        Status::ABORTED_OWNER | Status::ABORTED_OPERATOR => 15,
-        Status::UNDEF => 4,
-        Status::BKPT => 5,
-        Status::PANIC => 6,
-        Status::ALIGNMENT => 7,
-        Status::DIV_ZERO | Status::VFP => 8,
-        // What is left of ranges 6 and 7 is the payload's own doing too.
-        Status(code) if matches!(code >> 8, 6 | 7) => 11,
-        _ => return exit::BOARD,
-    };
-    exit::SIGNAL + signal
-}
-
-fn ended_help(status: Status) -> Option<&'static str> {
-    Some(match status {
-        Status::WALL_DEADLINE => "allow it more: --timeout 1m",
-        Status::OUT_OF_MEMORY => "allow it more: --mem 16M",
-        Status::OUTPUT_LIMIT => "allow it more: --max-output 16M",
-        Status::STACK => "allow it more: --stack 256K",
-        Status::KERNEL_BUG => "this is a fault of the kernel, not of the payload; its serial port says more",
-        status if status.is_fault() => "--registers shows all registers",
-        _ => return None,
-    })
-}
-
-/// How a task ended, in one sentence.
-fn ending(ended: &Ended) -> String {
-    let Ended { board, wall, .. } = ended;
-    let receipt = &ended.report.receipt;
-    let status = receipt.status();
-    let mut text = match status {
-        Status::WALL_DEADLINE => match wall {
-            Some(wall) => format!("the payload was still running on {board} when its {} were over", in_seconds(*wall)),
-            None => format!("the payload was still running on {board} when the board's limit of time was over"),
-        },
-        Status::PANIC => format!("the payload panicked on {board}"),
-        Status::ABORTED_OWNER => format!("the payload was ended on {board} by another program of its owner"),
-        Status::ABORTED_OPERATOR => format!("the payload was ended on {board} by an operator"),
-        status if status.is_fault() => format!("the payload failed on {board}: {} ({})", status.text(), status.name()),
-        status => format!("the payload was ended on {board}: {}", status.text()),
-    };
-    if let Some(fault) = ended.fault() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{}", place(status, fault));
-    }
-    if !receipt.message.is_empty() {
-        let _ = write!(text, ": {}", receipt.message.as_str());
-    }
-    text
-}
-
-/// Largest distance of an instruction from the start of its image.
-const IMAGE_MAX: u32 = sk_abi::image::TEXT_MAX;
-
-/// Where it happened.
-fn place(status: Status, fault: &FaultRecord) -> String {
-    let touched = match status {
-        Status::DATA_ABORT | Status::ALIGNMENT | Status::KERNEL_ACCESS | Status::STACK => {
-            format!(", touching {:#010x}", fault.far)
-        }
-        _ => String::new(),
-    };
-    match fault.pc.checked_sub(fault.base) {
-        Some(offset) if offset < IMAGE_MAX => format!("{touched} at offset {offset:#x} of the image"),
-        _ => format!("{touched} at {:#010x}, outside the image", fault.pc),
-    }
-}
-
-fn aborted(how: Aborted) -> &'static str {
-    match how {
-        Aborted::BeforeStart => "nothing was started",
-        Aborted::OnBoard => "the task was ended on the board",
-        Aborted::Unconfirmed => "the board did not confirm that the task was ended",
-    }
-}
-
-fn because(trouble: Option<&io::Error>) -> String {
-    trouble.map_or_else(String::new, |error| format!(" ({error})"))
-}
-
-fn seconds(ms: u32) -> String {
-    in_seconds(Duration::from_millis(ms.into()))
-}
-
-fn in_seconds(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    if seconds.fract() == 0.0 { format!("{seconds:.0} s") } else { format!("{seconds:.1} s") }
-}
-
-fn roles(granted: Roles) -> String {
-    let all = [
-        (Roles::OBSERVE, "observe"),
-        (Roles::SUBMIT, "submit"),
-        (Roles::OPERATE, "operate"),
-        (Roles::AUDIT, "audit"),
-        (Roles::DIRECT, "direct"),
-    ];
-    let names: Vec<&str> = all.into_iter().filter(|(role, _)| granted.contains(*role)).map(|(_, name)| name).collect();
-    match names.as_slice() {
-        [] => " of a stranger".into(),
-        [one] => format!(" {one}"),
-        many => format!("s {}", many.join(", ")),
-    }
-}
-
-/// What detail and message add to a refusal.
-fn addition(status: Status, detail: u32, message: &str) -> String {
-    let mut text = match (status, detail) {
-        (Status::UNRESOLVED, id) => match sk_abi::service::by_id(id) {
-            Some(service) => format!(" ({})", service.name),
-            None => format!(" (number {id:08x})"),
-        },
-        (Status::TOO_BIG, bytes) if bytes != 0 => format!(" ({bytes} bytes are available)"),
-        _ => String::new(),
-    };
-    if !message.is_empty() {
-        let _ = write!(text, " ({message})");
-    }
-    text
 }

@@ -8,7 +8,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use sk_session::client::{Client as Engine, ClientError, ClientEvent, Credentials, Job, Params};
+use sk_session::client::{
+    Client as Engine, ClientError, ClientEvent, Credentials, Doing, Job, Params,
+};
 use sk_session::keys::StaticKey;
 use sk_wire::{MAX_DATAGRAM, Roles};
 
@@ -20,6 +22,8 @@ use crate::{Aborted, Board, Client, Error};
 const GLANCE: Duration = Duration::from_millis(50);
 /// How long a board has to confirm an abort.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long the last output of an interrupted task is waited for.
+const LAST_OUTPUT: Duration = Duration::from_millis(500);
 /// Datagrams taken in before the engine may answer: one ACK for many.
 const BATCH: usize = 32;
 /// The longest datagram a board may send, and one more to notice longer ones.
@@ -56,7 +60,12 @@ impl Client {
             board: board.known.noise_pk,
             roles,
         };
-        let params = Params { credentials, hs_counter: counters.handshake, seed: random()?, patience: self.patience };
+        let params = Params {
+            credentials,
+            hs_counter: counters.handshake,
+            seed: random()?,
+            patience: self.patience,
+        };
         let is_task = matches!(job, Job::Run(_));
         let mut engine = match Engine::new(params, job) {
             // 70 KiB: off the stack.
@@ -73,6 +82,11 @@ impl Client {
                     engine.abort();
                     Instant::now()
                 });
+                let dropping = aborting || since.elapsed() > LAST_OUTPUT;
+                if dropping && engine.doing() == Doing::Collecting {
+                    // Once more: the task has ended, its output is not wanted.
+                    engine.abort();
+                }
                 if since.elapsed() > GRACE || !is_task {
                     let how = if is_task { Aborted::Unconfirmed } else { Aborted::BeforeStart };
                     return Ok(Outcome::Failed(Error::Interrupted { how }));
@@ -92,8 +106,11 @@ impl Client {
             if engine.is_done() {
                 break;
             }
-            let wake = engine.next_deadline(now).map_or(GLANCE, |at| Duration::from_micros(at.saturating_sub(now)));
-            wire.receive(wake.min(GLANCE), |now, datagram| engine.receive(now, datagram)).map_err(Error::Socket)?;
+            let wake = engine
+                .next_deadline(now)
+                .map_or(GLANCE, |at| Duration::from_micros(at.saturating_sub(now)));
+            wire.receive(wake.min(GLANCE), |now, datagram| engine.receive(now, datagram))
+                .map_err(Error::Socket)?;
         }
         Ok(match failed {
             Some(error) => Outcome::Failed(Error::of(error, board, wire.trouble, is_task)),
@@ -127,7 +144,8 @@ impl Wire {
         match self.socket.send(datagram) {
             Ok(_) => {}
             // A full buffer loses a datagram as the network does.
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(e) => self.trouble = Some(e),
         }
     }
@@ -146,7 +164,12 @@ impl Wire {
                     }
                 }
                 Err(e) if is_silence(&e) => {
-                    if !matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted) {
+                    if !matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock
+                            | io::ErrorKind::TimedOut
+                            | io::ErrorKind::Interrupted
+                    ) {
                         self.trouble = Some(e);
                         // "Nobody here" comes at once: no busy loop.
                         std::thread::sleep(Duration::from_millis(1));

@@ -8,7 +8,7 @@ use sk_wire::{PORT, State};
 
 use crate::discover::{Found, Search, search};
 use crate::hex;
-use crate::store::{Inventory, KnownBoard};
+use crate::store::{Inventory, KnownBoard, StoreError};
 use crate::{Client, Error};
 
 /// How long a board that was named is waited for.
@@ -23,6 +23,8 @@ pub enum Selector {
     /// The only one that is idle and known.
     #[default]
     Any,
+    /// The only one that is known, whatever it does.
+    Known,
     /// The one of this name.
     Name(String),
     /// The one with this key.
@@ -49,9 +51,13 @@ impl Selector {
         Ok(Self::Name(text.into()))
     }
 
+    const fn is_open(&self) -> bool {
+        matches!(self, Self::Any | Self::Known)
+    }
+
     fn accepts(&self, sighting: &Sighting) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Known => true,
             Self::Name(name) => sighting.name() == Some(name),
             Self::Fingerprint(fingerprint) => sighting.found.fingerprint == *fingerprint,
             Self::Address(address) => sighting.found.address == *address,
@@ -62,9 +68,11 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Any => f.write_str("at all"),
+            Self::Any | Self::Known => f.write_str("at all"),
             Self::Name(name) => write!(f, "named {name}"),
-            Self::Fingerprint(fingerprint) => write!(f, "with the key {}", hex::encode(fingerprint)),
+            Self::Fingerprint(fingerprint) => {
+                write!(f, "with the key {}", hex::encode(fingerprint))
+            }
             Self::Address(address) => write!(f, "at {address}"),
         }
     }
@@ -78,12 +86,13 @@ fn address(text: &str) -> Result<SocketAddr, Error> {
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return Ok(SocketAddr::from((ip, PORT)));
     }
-    let resolved = if text.contains(':') { text.to_socket_addrs() } else { (text, PORT).to_socket_addrs() };
-    resolved
-        .into_iter()
-        .flatten()
-        .find(SocketAddr::is_ipv4)
-        .ok_or_else(|| Error::NotFound { wanted: format!("at {text}, which is no address,"), waited: Duration::ZERO, heard: Vec::new() })
+    let resolved =
+        if text.contains(':') { text.to_socket_addrs() } else { (text, PORT).to_socket_addrs() };
+    resolved.into_iter().flatten().find(SocketAddr::is_ipv4).ok_or_else(|| Error::NotFound {
+        wanted: format!("at {text}, which is no address,"),
+        waited: Duration::ZERO,
+        heard: Vec::new(),
+    })
 }
 
 /// A board that was heard, and whether it is one of ours.
@@ -149,6 +158,11 @@ impl Client {
     /// [`Error::NoneIdle`], [`Error::Fault`].
     pub fn find(&self, selector: &Selector) -> Result<Board, Error> {
         let inventory = self.store.boards()?;
+        if let Selector::Name(name) = selector
+            && let Err(damaged @ StoreError::Damaged { .. }) = self.store.board(name)
+        {
+            return Err(damaged.into());
+        }
         let mut wanted = self.search(PATIENCE);
         if let Selector::Address(address) = selector {
             wanted.targets = vec![*address];
@@ -156,7 +170,13 @@ impl Client {
         }
         let start = Instant::now();
         let enough = |found: &[Found], time: Duration| {
-            self.stopped() || self.is_enough(selector, &sightings(found.to_vec(), &inventory), &inventory, time)
+            self.stopped()
+                || self.is_enough(
+                    selector,
+                    &sightings(found.to_vec(), &inventory),
+                    &inventory,
+                    time,
+                )
         };
         let found = search(&wanted, enough).map_err(Error::Socket)?;
         if self.stopped() {
@@ -166,27 +186,52 @@ impl Client {
     }
 
     fn search(&self, timeout: Duration) -> Search {
-        Search { targets: self.targets.clone(), broadcast: self.broadcast, timeout, ..Search::default() }
+        Search {
+            targets: self.targets.clone(),
+            broadcast: self.broadcast,
+            timeout,
+            ..Search::default()
+        }
     }
 
-    fn is_enough(&self, selector: &Selector, all: &[Sighting], inventory: &Inventory, time: Duration) -> bool {
-        if *selector != Selector::Any {
+    fn is_enough(
+        &self,
+        selector: &Selector,
+        all: &[Sighting],
+        inventory: &Inventory,
+        time: Duration,
+    ) -> bool {
+        if !selector.is_open() {
             // A stranger that bears the name must not end the search.
-            return all.iter().any(|s| selector.accepts(s) && (s.known.is_some() || matches!(selector, Selector::Address(_))));
+            return all.iter().any(|s| {
+                selector.accepts(s)
+                    && (s.known.is_some() || matches!(selector, Selector::Address(_)))
+            });
         }
         let heard = |board: &&KnownBoard| all.iter().any(|s| s.known.as_ref() == Some(*board));
-        let idle = all.iter().any(|s| s.known.is_some() && s.found.state == State::Idle);
-        let everybody = !inventory.boards.is_empty() && inventory.boards.iter().filter(heard).count() == inventory.boards.len();
-        idle && (everybody || time >= SETTLE)
+        let fits = |s: &Sighting| s.found.state == State::Idle || *selector == Selector::Known;
+        let one = all.iter().any(|s| s.known.is_some() && fits(s));
+        let everybody = !inventory.boards.is_empty()
+            && inventory.boards.iter().filter(heard).count() == inventory.boards.len();
+        one && (everybody || time >= SETTLE)
     }
 }
 
 fn sightings(found: Vec<Found>, inventory: &Inventory) -> Vec<Sighting> {
     let mut all: Vec<Sighting> = found
         .into_iter()
-        .map(|found| Sighting { known: inventory.by_fingerprint(&found.fingerprint).cloned(), found })
+        .map(|found| Sighting {
+            known: inventory.by_fingerprint(&found.fingerprint).cloned(),
+            found,
+        })
         .collect();
-    all.sort_by(|a, b| (a.known.is_none(), a.name(), a.found.address).cmp(&(b.known.is_none(), b.name(), b.found.address)));
+    all.sort_by(|a, b| {
+        (a.known.is_none(), a.name(), a.found.address).cmp(&(
+            b.known.is_none(),
+            b.name(),
+            b.found.address,
+        ))
+    });
     all
 }
 
@@ -197,19 +242,21 @@ fn choose(selector: &Selector, all: Vec<Sighting>, waited: Duration) -> Result<B
     if fitting.is_empty() {
         return Err(Error::NotFound { wanted: selector.to_string(), waited, heard });
     }
-    let stranger = fitting.first().map(|s| (s.found.fingerprint, s.found.address, s.found.state, s.found.reason));
+    let stranger = fitting
+        .first()
+        .map(|s| (s.found.fingerprint, s.found.address, s.found.state, s.found.reason));
     fitting.retain(|s| s.known.is_some());
     let mut ours: Vec<Board> = fitting.iter().filter_map(board).collect();
     if let (true, Some((fingerprint, address, state, reason))) = (ours.is_empty(), stranger) {
         // Without a configuration a board has no key that anybody could know.
-        if state == State::Fault && !matches!(selector, Selector::Any) {
+        if state == State::Fault && !selector.is_open() {
             return Err(Error::Fault { board: format!("the board at {address}"), reason });
         }
         return Err(Error::Unknown { fingerprint, address });
     }
-    if *selector == Selector::Any {
+    if selector.is_open() {
         let boards = fitting.iter().map(Sighting::describe).collect();
-        ours.retain(|board| board.state == State::Idle);
+        ours.retain(|board| board.state == State::Idle || *selector == Selector::Known);
         let mut names: Vec<String> = ours.iter().map(|board| board.known.name.clone()).collect();
         names.dedup();
         if names.len() > 1 {
@@ -221,7 +268,9 @@ fn choose(selector: &Selector, all: Vec<Sighting>, waited: Duration) -> Result<B
     ours.sort_by_key(|board| board.state != State::Idle);
     let reason = fitting.first().map(|s| s.found.reason).unwrap_or_default();
     match ours.into_iter().next() {
-        Some(board) if board.state == State::Fault => Err(Error::Fault { board: board.known.name, reason }),
+        Some(board) if board.state == State::Fault => {
+            Err(Error::Fault { board: board.known.name, reason })
+        }
         Some(board) => Ok(board),
         None => Err(Error::NotFound { wanted: selector.to_string(), waited, heard }),
     }
@@ -255,16 +304,30 @@ mod tests {
     }
 
     fn pick(selector: &str, found: Vec<Found>, boards: Vec<KnownBoard>) -> Result<Board, Error> {
-        let selector = if selector.is_empty() { Selector::Any } else { Selector::parse(selector).unwrap() };
-        choose(&selector, sightings(found, &Inventory { boards, damaged: Vec::new() }), Duration::from_secs(1))
+        let selector =
+            if selector.is_empty() { Selector::Any } else { Selector::parse(selector).unwrap() };
+        choose(
+            &selector,
+            sightings(found, &Inventory { boards, damaged: Vec::new() }),
+            Duration::from_secs(1),
+        )
     }
 
     #[test]
     fn selectors_are_told_apart() {
         assert_eq!(Selector::parse("attic-1").unwrap(), Selector::Name("attic-1".into()));
-        assert_eq!(Selector::parse("0011223344556677").unwrap(), Selector::Fingerprint([0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77]));
-        assert_eq!(Selector::parse("10.0.0.1").unwrap(), Selector::Address(([10, 0, 0, 1], PORT).into()));
-        assert_eq!(Selector::parse("10.0.0.1:7").unwrap(), Selector::Address(([10, 0, 0, 1], 7).into()));
+        assert_eq!(
+            Selector::parse("0011223344556677").unwrap(),
+            Selector::Fingerprint([0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77])
+        );
+        assert_eq!(
+            Selector::parse("10.0.0.1").unwrap(),
+            Selector::Address(([10, 0, 0, 1], PORT).into())
+        );
+        assert_eq!(
+            Selector::parse("10.0.0.1:7").unwrap(),
+            Selector::Address(([10, 0, 0, 1], 7).into())
+        );
         let error = Selector::parse("no.such.host.invalid").unwrap_err();
         assert_eq!(error.exit_code(), 127);
         assert!(error.to_string().contains("no.such.host.invalid"), "{error}");
@@ -282,8 +345,18 @@ mod tests {
         let (a, b) = (known("a", 1), known("b", 2));
         let found = vec![heard(&a, 1, State::Idle), heard(&b, 2, State::Idle)];
         let error = pick("", found, vec![a, b]).unwrap_err();
-        assert_eq!(error.to_string(), "2 boards are idle: a, b");
+        assert_eq!(error.to_string(), "2 boards could be meant: a, b");
         assert_eq!(error.help().unwrap(), "choose one: --board a");
+    }
+
+    #[test]
+    fn the_only_known_board_may_be_busy() {
+        let a = known("a", 1);
+        let all = sightings(
+            vec![heard(&a, 1, State::Running)],
+            &Inventory { boards: vec![a], damaged: Vec::new() },
+        );
+        assert_eq!(choose(&Selector::Known, all, Duration::ZERO).unwrap().name(), "a");
     }
 
     #[test]
@@ -315,7 +388,10 @@ mod tests {
         let mut found = heard(&known("x", 9), 7, State::Fault);
         found.reason = Reason::NoBlob;
         let error = pick("127.0.0.1:7", vec![found], Vec::new()).unwrap_err();
-        assert_eq!(error.to_string(), "the board at 127.0.0.1:7 runs no tasks: no configuration was loaded beside the kernel");
+        assert_eq!(
+            error.to_string(),
+            "the board at 127.0.0.1:7 runs no tasks: no configuration was loaded beside the kernel"
+        );
         assert_eq!(error.exit_code(), 125);
     }
 

@@ -92,16 +92,22 @@ impl<'a> Task<'a> {
     /// what no board could accept.
     fn check(&self, args: &str) -> Result<u16, Error> {
         let most = OBJECT_MAX as usize;
-        for (what, have, most) in
-            [("the image", self.image.len(), most), ("the input", self.input.len(), most), ("the arguments", args.len(), ARGS_MAX)]
-        {
+        for (what, have, most) in [
+            ("the image", self.image.len(), most),
+            ("the input", self.input.len(), most),
+            ("the arguments", args.len(), ARGS_MAX),
+        ] {
             if have > most {
                 return Err(Error::TooBig { what, have, most });
             }
         }
         match *self.image {
-            [magic, ..] if magic != image::MAGIC => Err(Error::NotAnImage("it does not start with 'K'")),
-            [_, version, ..] if self.image.len() >= image::SMALLEST => Ok(u16::from(version & 0x0F)),
+            [magic, ..] if magic != image::MAGIC => {
+                Err(Error::NotAnImage("it does not start with 'K'"))
+            }
+            [_, version, ..] if self.image.len() >= image::SMALLEST => {
+                Ok(u16::from(version & 0x0F))
+            }
             _ => Err(Error::NotAnImage("it is too short")),
         }
     }
@@ -177,7 +183,8 @@ impl Report {
     /// 123, for above that codes have meanings of their own.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        u8::try_from(self.receipt.exit).map_or(exit::PAYLOAD_MAX, |code| code.min(exit::PAYLOAD_MAX))
+        u8::try_from(self.receipt.exit)
+            .map_or(exit::PAYLOAD_MAX, |code| code.min(exit::PAYLOAD_MAX))
     }
 }
 
@@ -188,7 +195,12 @@ impl Client {
     /// # Errors
     /// [`Error::Ended`] when the payload ran and did not end by itself; any
     /// other when it was not run, or it is not known how it ended.
-    pub fn run(&self, board: &Board, task: &Task<'_>, events: &mut dyn Events) -> Result<Report, Error> {
+    pub fn run(
+        &self,
+        board: &Board,
+        task: &Task<'_>,
+        events: &mut dyn Events,
+    ) -> Result<Report, Error> {
         let args = task.args.join("\0");
         let abi = task.check(&args)?;
         let mut roles = Roles::OBSERVE.or(Roles::SUBMIT);
@@ -196,29 +208,42 @@ impl Client {
             roles = roles.or(Roles::DIRECT);
         }
         let start = Instant::now();
-        let mut watch = Watch { events, start, connected: None, started: None, receipt: None, output: None };
-        self.patiently(board, roles, &mut |seq| {
-            Job::Run(TaskSpec {
-                image: task.image,
-                input: task.input,
-                args: &args,
-                abi,
-                memory: task.limits.memory(),
-                time: task.limits.time(),
-                flags: task.flags,
-                seq,
-            })
-        }, &mut |event| watch.event(event))
+        let mut watch =
+            Watch { events, start, connected: None, started: None, receipt: None, output: None };
+        self.patiently(
+            board,
+            roles,
+            &mut |seq| {
+                Job::Run(TaskSpec {
+                    image: task.image,
+                    input: task.input,
+                    args: &args,
+                    abi,
+                    memory: task.limits.memory(),
+                    time: task.limits.time(),
+                    flags: task.flags,
+                    seq,
+                })
+            },
+            &mut |event| watch.event(event),
+        )
         // What the output's receiver said comes first: it was the cause.
-        .or_else(|error| match watch.output.take() {
-            Some(output) => Err(Error::Output(output)),
-            None => Err(error),
+        .map_err(|error| match (watch.output.take(), error) {
+            (Some(output), _) => Error::Output(output),
+            // It had ended by itself, and its output was not waited for.
+            (None, Error::Interrupted { how: Aborted::BeforeStart }) if watch.started.is_some() => {
+                Error::Interrupted { how: Aborted::OnBoard }
+            }
+            (None, error) => error,
         })?;
         if let Some(error) = watch.output.take() {
             return Err(Error::Output(error));
         }
         let Some(receipt) = watch.receipt.take() else {
-            return Err(Error::Protocol { board: board.name().into(), what: "the task ended without a receipt" });
+            return Err(Error::Protocol {
+                board: board.name().into(),
+                what: "the task ended without a receipt",
+            });
         };
         let total = start.elapsed();
         let connected = watch.connected.unwrap_or(total);
@@ -226,8 +251,14 @@ impl Client {
         let report = Report { sent: task.image.len() + task.input.len(), upload, total, receipt };
         match report.receipt.status() {
             Status::OK => Ok(report),
-            Status::ABORTED_OWNER if self.stopped() => Err(Error::Interrupted { how: Aborted::OnBoard }),
-            _ => Err(Error::Ended(Box::new(Ended { board: board.name().into(), wall: task.limits.wall, report }))),
+            Status::ABORTED_OWNER if self.stopped() => {
+                Err(Error::Interrupted { how: Aborted::OnBoard })
+            }
+            _ => Err(Error::Ended(Box::new(Ended {
+                board: board.name().into(),
+                wall: task.limits.wall,
+                report,
+            }))),
         }
     }
 
@@ -252,12 +283,17 @@ impl Client {
     /// [`Error::Denied`] when there is none, or it is another client's.
     pub fn status(&self, board: &Board) -> Result<TaskStatus, Error> {
         let mut answer = None;
-        self.patiently(board, Roles::OBSERVE, &mut |_| Job::Status(TaskId::ACTIVE), &mut |event| {
-            if let ClientEvent::Status(status) = event {
-                answer = Some(status);
-            }
-            Verdict::Continue
-        })?;
+        self.patiently(
+            board,
+            Roles::OBSERVE,
+            &mut |_| Job::Status(TaskId::ACTIVE),
+            &mut |event| {
+                if let ClientEvent::Status(status) = event {
+                    answer = Some(status);
+                }
+                Verdict::Continue
+            },
+        )?;
         answer.ok_or_else(|| no_answer(board))
     }
 
@@ -277,7 +313,9 @@ impl Client {
         };
         let own = Roles::OBSERVE.or(Roles::SUBMIT);
         match self.patiently(board, own.or(Roles::OPERATE), &mut |_| job, &mut on_event) {
-            Err(Error::RoleRefused { .. }) => self.patiently(board, own, &mut |_| job, &mut on_event)?,
+            Err(Error::RoleRefused { .. }) => {
+                self.patiently(board, own, &mut |_| job, &mut on_event)?;
+            }
             result => result?,
         }
         answer.ok_or_else(|| no_answer(board))

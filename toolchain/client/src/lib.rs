@@ -70,7 +70,8 @@ impl Client {
             store,
             targets: Vec::new(),
             broadcast: true,
-            patience: Patience::default(),
+            // A refused handshake is tried twice.
+            patience: Patience { connect: 5_000_000, ..Patience::default() },
             stop: Arc::default(),
         }
     }

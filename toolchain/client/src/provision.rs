@@ -63,7 +63,9 @@ impl Store {
     pub fn provision(&self, name: &str, addressing: Addressing) -> Result<Provisioned, StoreError> {
         if self.board(name)?.is_none() {
             match self.make_board(name) {
-                Ok(()) => return Ok(Provisioned { is_new: true, ..self.known_board(name, addressing)? }),
+                Ok(()) => {
+                    return Ok(Provisioned { is_new: true, ..self.known_board(name, addressing)? });
+                }
                 // Another program was faster.
                 Err(StoreError::NameTaken(_)) => {}
                 Err(error) => return Err(error),
@@ -78,7 +80,8 @@ impl Store {
         let mut config = Config::empty();
         config.device_label = Label::new(name).unwrap_or_default();
         config.set_device_seed(&seed);
-        let mut client = Client::new(*me.public(), Roles::OBSERVE.or(Roles::SUBMIT).or(Roles::OPERATE));
+        let mut client =
+            Client::new(*me.public(), Roles::OBSERVE.or(Roles::SUBMIT).or(Roles::OPERATE));
         client.label = "owner".parse().unwrap_or_default();
         config.add_client(client, None, &psk).map_err(|e| self.damaged(name, e))?;
         let noise_pk = *DeviceKeys::derive(&seed).noise.public();
@@ -89,7 +92,8 @@ impl Store {
     fn known_board(&self, name: &str, addressing: Addressing) -> Result<Provisioned, StoreError> {
         let damaged = |what: &str| self.damaged(name, what);
         let board = self.board(name)?.ok_or_else(|| damaged("the record beside it is gone"))?;
-        let blob = self.blob(name)?.ok_or_else(|| damaged("there is no configuration of this board"))?;
+        let blob =
+            self.blob(name)?.ok_or_else(|| damaged("there is no configuration of this board"))?;
         let mut config = Config::decode(&blob).map_err(|e| damaged(&e.to_string()))?;
         if DeviceKeys::derive(config.device_seed()).noise.public() != &board.noise_pk {
             return Err(damaged("its key is not the one on record"));
@@ -112,7 +116,10 @@ impl Store {
     }
 
     fn damaged(&self, name: &str, what: impl ToString) -> StoreError {
-        StoreError::Damaged { path: self.root().join("boards").join(format!("{name}.blob")), what: what.to_string() }
+        StoreError::Damaged {
+            path: self.root().join("boards").join(format!("{name}.blob")),
+            what: what.to_string(),
+        }
     }
 }
 
@@ -138,7 +145,7 @@ mod tests {
         let again = store.provision("attic-1", Addressing::Dhcp).unwrap();
         assert!(!again.is_new);
         assert_eq!((again.board, again.blob), (first.board.clone(), first.blob));
-        assert_eq!(store.boards().unwrap().boards, [first.board.clone()]);
+        assert_eq!(store.boards().unwrap().boards, std::slice::from_ref(&first.board));
         let other = store.provision("attic-2", Addressing::Dhcp).unwrap();
         assert_ne!(other.board.noise_pk, first.board.noise_pk);
         assert_ne!(other.board.psk, first.board.psk);
@@ -148,11 +155,18 @@ mod tests {
     fn the_address_changes_and_the_keys_stay() {
         let (_dir, store) = store();
         let first = store.provision("a", Addressing::Dhcp).unwrap();
-        let fixed = Addressing::Static { ip: [10, 0, 2, 15].into(), prefix: 24, gateway: Some([10, 0, 2, 2].into()) };
+        let fixed = Addressing::Static {
+            ip: [10, 0, 2, 15].into(),
+            prefix: 24,
+            gateway: Some([10, 0, 2, 2].into()),
+        };
         let second = store.provision("a", fixed).unwrap();
         assert_eq!(second.board, first.board);
         let config = Config::decode(&second.blob).unwrap();
-        assert_eq!((config.net.mode, config.net.ip, config.net.prefix), (NetMode::Static, [10, 0, 2, 15], 24));
+        assert_eq!(
+            (config.net.mode, config.net.ip, config.net.prefix),
+            (NetMode::Static, [10, 0, 2, 15], 24)
+        );
         let nonsense = Addressing::Static { ip: [127, 0, 0, 1].into(), prefix: 24, gateway: None };
         let error = store.provision("a", nonsense).unwrap_err().to_string();
         assert!(error.contains("address"), "{error}");

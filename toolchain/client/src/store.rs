@@ -248,7 +248,9 @@ impl Store {
         let path = self.root.join("boards").join(format!("{name}.toml"));
         match read_board(&path) {
             Ok(board) => Ok(Some(board)),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -338,8 +340,8 @@ pub fn random<const N: usize>() -> Result<[u8; N], StoreError> {
 
 fn read_board(path: &Path) -> Result<KnownBoard, StoreError> {
     let damaged = |what: &str| StoreError::Damaged { path: path.into(), what: what.into() };
-    let text = fs::read_to_string(path)
-        .map_err(|source| StoreError::Io { path: path.into(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let file: BoardFile = toml::from_str(&text).map_err(|e| damaged(e.message()))?;
     if path.file_stem().is_none_or(|stem| *stem != *file.name) {
         return Err(damaged("the name inside is not the file's"));
@@ -371,12 +373,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     // The caller holds the lock; a file of this name is what a crash left.
     let temporary = path.with_extension("new");
     let _ = fs::remove_file(&temporary);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(io)?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).map_err(io)?;
     file.write_all(bytes).map_err(io)?;
     file.sync_all().map_err(io)?;
     fs::rename(&temporary, path).map_err(io)

@@ -125,6 +125,12 @@ fn alive(entry: &Entry) -> bool {
     let Ok(command) = fs::read(format!("/proc/{}/cmdline", entry.pid)) else {
         return false;
     };
+    if command.is_empty() {
+        // Just being started, its arguments not in place yet; or a zombie.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", entry.pid)).unwrap_or_default();
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        return state.is_some_and(|state| !matches!(state, 'Z' | 'X'));
+    }
     let name = format!("serverkernel:{}", entry.name);
     command.split(|&byte| byte == 0).any(|word| word == name.as_bytes())
 }

@@ -10,17 +10,17 @@ use crate::failure::Failure;
 #[derive(clap::Args)]
 pub(crate) struct Choice {
     /// The board: its name, its key's 16 digits, or its address; without it
-    /// the only one that is idle
+    /// the only one there is (`sk run`: that is idle)
     #[arg(long, short, env = "SK_BOARD", value_name = "NAME|ID|ADDRESS")]
     board: Option<String>,
 }
 
 impl Choice {
-    /// Finds it.
-    pub(crate) fn find(&self, client: &Client) -> Result<Board, Failure> {
+    /// Finds it; the one meant by `else_` when none was named.
+    pub(crate) fn find(&self, client: &Client, else_: Selector) -> Result<Board, Failure> {
         let selector = match &self.board {
             Some(text) => Selector::parse(text)?,
-            None => Selector::Any,
+            None => else_,
         };
         Ok(client.find(&selector)?)
     }

@@ -47,7 +47,12 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { message: error.to_string(), help: error.help(), code: error.exit_code(), details: Vec::new() }
+        Self {
+            message: error.to_string(),
+            help: error.help(),
+            code: error.exit_code(),
+            details: Vec::new(),
+        }
     }
 }
 

@@ -13,7 +13,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "" => return Err(format!("'{text}' has no unit: write {text}s or {text}ms")),
         other => return Err(format!("'{other}' is no unit of time: use ms, s, m or h")),
     };
-    let number: f64 = number.parse().map_err(|_| format!("'{text}' is no duration, such as 10s or 1500ms"))?;
+    let number: f64 =
+        number.parse().map_err(|_| format!("'{text}' is no duration, such as 10s or 1500ms"))?;
     let ms = number * ms;
     // A manifest counts milliseconds in 32 bits.
     if !(1.0..=f64::from(u32::MAX)).contains(&ms) {
@@ -32,7 +33,8 @@ pub(crate) fn size(text: &str) -> Result<u32, String> {
         "G" => 1 << 30,
         _ => return Err(format!("'{unit}' is no unit of size: use K, M or G, in steps of 1024")),
     };
-    let number: u64 = number.parse().map_err(|_| format!("'{text}' is no size, such as 64K or 4M"))?;
+    let number: u64 =
+        number.parse().map_err(|_| format!("'{text}' is no size, such as 64K or 4M"))?;
     number
         .checked_mul(factor)
         .and_then(|bytes| u32::try_from(bytes).ok())
@@ -86,7 +88,10 @@ mod tests {
         assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
         assert_eq!(duration("10"), Err("'10' has no unit: write 10s or 10ms".into()));
-        assert_eq!(duration("10 parsecs"), Err("' parsecs' is no unit of time: use ms, s, m or h".into()));
+        assert_eq!(
+            duration("10 parsecs"),
+            Err("' parsecs' is no unit of time: use ms, s, m or h".into())
+        );
         for bad in ["", "s", "-1s", "0s", "1.2.3s", "99999h", "nans", "infs"] {
             assert!(duration(bad).is_err(), "{bad}");
         }

@@ -45,22 +45,29 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     };
 
     println!("\n1. a board");
-    let name = format!("demo-{}", std::process::id());
-    let mut emu = repo.command(&sk);
-    emu.args(["emu", "--name", &name, "--machine", &options.machine]);
+    let name = "demo";
+    // Keys of its own: the demonstration leaves nothing among the user's.
+    let keys = repo.artefacts().join("demo-keys");
+    let sk = || {
+        let mut command = repo.command(&sk);
+        command.env("SK_HOME", &keys);
+        command
+    };
+    let mut emu = sk();
+    emu.args(["emu", "--name", name, "--machine", &options.machine]);
     emu.arg("--kernel").arg(repo.kernel_img());
     let _board = Running::start(&mut emu, &format!("board {name} ready on"))?;
 
     println!("\n2. found, with no address given");
-    let found = output(repo.command(&sk).arg("scan"))?;
+    let found = output(sk().arg("scan"))?;
     println!("{found}");
-    ensure!(found.contains(&name), "`sk scan` does not list {name}");
+    ensure!(found.contains(name), "`sk scan` does not list {name}");
 
     println!("\n3. a payload computes the MD5 of {}", input.display());
     let bytes = fs::read(&input)?;
     let began = Instant::now();
-    let answer = Command::new(&sk)
-        .args(["run", "--board", &name])
+    let answer = sk()
+        .arg("run")
         .arg(&payload)
         .stdin(File::open(&input)?)
         .stderr(Stdio::inherit())

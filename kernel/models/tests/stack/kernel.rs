@@ -66,8 +66,11 @@ fn session(kernel: &mut Kernel, now: Micros) -> Option<Micros> {
     let more = kernel.server.poll(now, &mut kernel.machine);
     let spent = kernel.server.counters().agreements.wrapping_sub(before);
     let mut wish = kernel.server.next_deadline();
-    if let Some(at) = kernel.send(now) {
-        wish = Some(wish.map_or(at, |w| w.min(at)));
+    match kernel.send(now) {
+        Sent::Nothing => {}
+        Sent::Again(at) => wish = Some(wish.map_or(at, |w| w.min(at))),
+        // What is overdue is something to be sent, and waits for that.
+        Sent::Blocked => wish = wish.filter(|at| *at > now),
     }
     kernel.session_events.extend(std::iter::from_fn(|| kernel.server.event()));
     kernel.model.advance(SLOT_TIME + Micros::from(spent) * AGREEMENT_TIME);
@@ -82,6 +85,16 @@ struct Held {
     to: SocketAddrV4,
     len: usize,
     tries: u8,
+}
+
+/// How sending went.
+enum Sent {
+    /// There is nothing more to be sent.
+    Nothing,
+    /// There is more, then.
+    Again(Micros),
+    /// The adapter takes nothing; when it does, the slot is woken.
+    Blocked,
 }
 
 /// Time as the model has it.
@@ -135,7 +148,12 @@ impl Kernel {
         let net_config = NetConfig { mode, hostname: config.device_label.as_str(), seed };
         let net = Net::new(&net_config, storage, model.now());
         let usb = UsbNet::new(Dwc2::new(model.clone(), memory, buffers), [2, 0, 0, 0, 0, 1]);
-        let server = Server::new(Some(config), Reason::None, key, seed.to_le_bytes().repeat(2).try_into().expect("16"));
+        let server = Server::new(
+            Some(config),
+            Reason::None,
+            key,
+            seed.to_le_bytes().repeat(2).try_into().expect("16"),
+        );
         Self {
             model,
             events: Box::leak(Box::new(Events::new())),
@@ -151,16 +169,16 @@ impl Kernel {
         }
     }
 
-    fn send(&mut self, now: Micros) -> Option<Micros> {
+    fn send(&mut self, now: Micros) -> Sent {
         for _ in 0..DATAGRAMS {
             let held = match self.held.take() {
                 Some(held) => held,
                 None => {
                     if !self.usb.can_transmit() {
-                        return None;
+                        return Sent::Blocked;
                     }
-                    let (to, len) =
-                        self.server.transmit(now, &mut self.machine, &mut self.scratch)?;
+                    let next = self.server.transmit(now, &mut self.machine, &mut self.scratch);
+                    let Some((to, len)) = next else { return Sent::Nothing };
                     let to = match to {
                         Destination::Endpoint(e) => e.into(),
                         Destination::Broadcast => {
@@ -172,16 +190,15 @@ impl Kernel {
             };
             let bytes = &self.scratch[..held.len];
             let fill = &mut |buffer: &mut [u8]| buffer.copy_from_slice(bytes);
-            let sent =
-                self.net.send(now, &mut self.usb, sk_wire::PORT, held.to, held.len, fill);
+            let sent = self.net.send(now, &mut self.usb, sk_wire::PORT, held.to, held.len, fill);
             if matches!(sent, Err(SendError::ArpPending | SendError::NoBuffer))
                 && held.tries < RESOLVE_TRIES
             {
                 self.held = Some(Held { tries: held.tries + 1, ..held });
-                return Some(now + RESOLVE_EVERY);
+                return Sent::Again(now + RESOLVE_EVERY);
             }
         }
-        Some(now)
+        Sent::Again(now)
     }
 }
 

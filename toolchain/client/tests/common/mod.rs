@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use sk_client::{Addressing, Board as Dialled, Client, KnownBoard, Patience, Reason, State, Status, Store, random};
+use sk_client::{
+    Addressing, Board as Dialled, Client, KnownBoard, Patience, Reason, State, Status, Store,
+    random,
+};
 use sk_session::base::Destination;
 use sk_session::keys::DeviceKeys;
-use sk_session::server::board::{Board, Ending, Facts, Progress, TaskState};
 use sk_session::server::Server;
+use sk_session::server::board::{Board, Ending, Facts, Progress, TaskState};
 use sk_wire::blob::Config;
 use sk_wire::control::Usage;
 use sk_wire::frames::Object;
@@ -55,7 +58,10 @@ impl Machine {
     /// The kernel's tick: ends a task whose time is over.
     fn tick(&mut self) {
         let limit = self.manifest.as_ref().map_or(0, |m| m.time.wall_ms);
-        if self.started.is_some() && limit != 0 && self.wall() >= Duration::from_millis(limit.into()) {
+        if self.started.is_some()
+            && limit != 0
+            && self.wall() >= Duration::from_millis(limit.into())
+        {
             self.stop(Status::WALL_DEADLINE);
         }
     }
@@ -115,7 +121,10 @@ impl Board for Machine {
         match (self.started, &self.ending) {
             (None, _) => TaskState::Idle,
             (Some(_), Some(ending)) => TaskState::Ended(ending.clone()),
-            (Some(_), None) => TaskState::Running(Progress { wall_us: self.wall().as_micros() as u64, ..Progress::default() }),
+            (Some(_), None) => TaskState::Running(Progress {
+                wall_us: self.wall().as_micros() as u64,
+                ..Progress::default()
+            }),
         }
     }
 
@@ -187,9 +196,16 @@ impl Drop for Rig {
 fn serve(socket: &UdpSocket, blob: &[u8], payload: Payload, switches: &Switches) {
     let config = Config::decode(blob).unwrap();
     let identity = DeviceKeys::derive(config.device_seed()).noise;
-    let mut server = Box::new(Server::new(Some(&config), Reason::None, identity, random().unwrap()));
+    let mut server =
+        Box::new(Server::new(Some(&config), Reason::None, identity, random().unwrap()));
     server.set_address_valid(true);
-    let mut machine = Machine { payload, manifest: None, objects: Default::default(), started: None, ending: None };
+    let mut machine = Machine {
+        payload,
+        manifest: None,
+        objects: Default::default(),
+        started: None,
+        ending: None,
+    };
     let start = Instant::now();
     let mut buffer = [0; 2048];
     socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();

@@ -21,9 +21,11 @@ const QUOTED: usize = 12;
 
 /// Runs an emulated board until Ctrl-C
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  sk emu --name attic-1\n  sk emu --name attic-2 --uart - --for 1m\n\n\
+#[command(
+    after_help = "Examples:\n  sk emu --name attic-1\n  sk emu --name attic-2 --uart - --for 1m\n\n\
                         Prints 'board NAME ready on ADDRESS' when the board answers. Its keys are made on first\n\
-                        use and kept under its name in $SK_HOME. Needs qemu-system-arm.")]
+                        use and kept under its name in $SK_HOME. Needs qemu-system-arm."
+)]
 pub(crate) struct Args {
     /// The board's name: 1 to 16 letters, digits, '-' or '_'
     #[arg(long, short, default_value = "emu")]
@@ -97,7 +99,9 @@ impl Args {
         let mut told: Option<State> = None;
         let mut warned = false;
         loop {
-            if stop.load(Ordering::Relaxed) || self.limit.is_some_and(|limit| started.elapsed() >= limit) {
+            if stop.load(Ordering::Relaxed)
+                || self.limit.is_some_and(|limit| started.elapsed() >= limit)
+            {
                 return Ok(());
             }
             if let Ok(exit) = board.wait_exit(Duration::ZERO) {
@@ -113,7 +117,8 @@ impl Args {
             }
             if told.is_none() && !warned && started.elapsed() > SLOW {
                 warned = true;
-                let what = format!("board {} has not become ready for {} s", self.name, SLOW.as_secs());
+                let what =
+                    format!("board {} has not become ready for {} s", self.name, SLOW.as_secs());
                 let failure = self.stuck(&board, what);
                 terminal::warning(&failure.message);
                 failure.details.iter().for_each(|line| terminal::say(&format!("  {line}")));
@@ -135,7 +140,11 @@ impl Args {
             let store = Store::open()?;
             let made = store.provision(&self.name, self.fixed.unwrap_or_default())?;
             if made.is_new {
-                terminal::say(&format!("made keys for {} in {}", self.name, store.root().display()));
+                terminal::say(&format!(
+                    "made keys for {} in {}",
+                    self.name,
+                    store.root().display()
+                ));
             }
             config.noise_pk = Some(made.board.noise_pk);
             config.blob = Some(made.blob);
@@ -148,7 +157,9 @@ impl Args {
         let (name, address) = (&self.name, found.address);
         let line = match found.state {
             State::Idle => format!("board {name} ready on {address}\n"),
-            State::Fault => format!("board {name} in fault on {address}: {}\n", found.reason.text()),
+            State::Fault => {
+                format!("board {name} in fault on {address}: {}\n", found.reason.text())
+            }
             _ => return Ok(None),
         };
         terminal::data(&line)?;
@@ -169,7 +180,8 @@ impl Args {
 
 /// The board's answer to one HELLO, if it comes soon.
 fn answer(address: SocketAddr) -> Result<Option<Found>, Failure> {
-    let search = Search { targets: vec![address], broadcast: false, timeout: GLANCE, every: GLANCE };
+    let search =
+        Search { targets: vec![address], broadcast: false, timeout: GLANCE, every: GLANCE };
     let found = sk_client::search(&search, |found, _| !found.is_empty())
         .map_err(|error| Failure::new(format!("the network cannot be used: {error}")))?;
     Ok(found.into_iter().next())
@@ -182,9 +194,17 @@ mod tests {
     #[test]
     fn fixed_addresses() {
         let (ip, gateway) = (Ipv4Addr::new(10, 0, 2, 15), Some(Ipv4Addr::new(10, 0, 2, 2)));
-        assert_eq!(addressing("10.0.2.15/24"), Ok(Addressing::Static { ip, prefix: 24, gateway: None }));
-        assert_eq!(addressing("10.0.2.15/24,10.0.2.2"), Ok(Addressing::Static { ip, prefix: 24, gateway }));
-        for bad in ["", "10.0.2.15", "10.0.2.15/0", "10.0.2.15/32", "10.0.2/24", "10.0.2.15/24,", "x/24"] {
+        assert_eq!(
+            addressing("10.0.2.15/24"),
+            Ok(Addressing::Static { ip, prefix: 24, gateway: None })
+        );
+        assert_eq!(
+            addressing("10.0.2.15/24,10.0.2.2"),
+            Ok(Addressing::Static { ip, prefix: 24, gateway })
+        );
+        for bad in
+            ["", "10.0.2.15", "10.0.2.15/0", "10.0.2.15/32", "10.0.2/24", "10.0.2.15/24,", "x/24"]
+        {
             assert!(addressing(bad).is_err(), "{bad}");
         }
     }

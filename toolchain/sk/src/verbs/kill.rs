@@ -1,5 +1,7 @@
 //! `sk kill`: ends the task of a board.
 
+use sk_client::Selector;
+
 use crate::failure::Failure;
 use crate::{board, stop, terminal};
 
@@ -15,7 +17,7 @@ impl Args {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let client = board::client()?;
         stop::on_signal(&client.stop_flag())?;
-        let board = self.choice.find(&client)?;
+        let board = self.choice.find(&client, Selector::Known)?;
         let status = client.abort(&board)?;
         terminal::say(&format!("{}: {}", board.name(), status.text()));
         Ok(())

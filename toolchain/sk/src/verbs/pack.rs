@@ -29,7 +29,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let options = PackOptions { stack: self.stack, direct: self.direct, soft_float: self.soft_float };
+        let options =
+            PackOptions { stack: self.stack, direct: self.direct, soft_float: self.soft_float };
         let elf = payload::read(&self.elf)?;
         let packed = sk_pack::pack(&elf, options).map_err(|error| {
             let failure = Failure::from(error);

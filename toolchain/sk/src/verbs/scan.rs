@@ -48,7 +48,9 @@ impl Args {
             return terminal::data(&format!("{:#}\n", serde_json::Value::from(list)));
         }
         if rows.is_empty() {
-            terminal::say("no board answered; `sk scan --address IP` asks one directly, `sk emu` starts an emulated one");
+            terminal::say(
+                "no board answered; `sk scan --address IP` asks one directly, `sk emu` starts an emulated one",
+            );
         }
         terminal::data(&table(&rows))
     }
@@ -74,9 +76,12 @@ fn describe(client: &mut sk_client::Client, heard: Vec<Sighting>) -> Vec<Row> {
             })
             .collect();
         let rows = asked.into_iter().map(|(sighting, answer)| {
-            let mut row = Row { memory_kib: sighting.found.free_kib, mhz: sighting.found.mhz, sighting };
+            let mut row =
+                Row { memory_kib: sighting.found.free_kib, mhz: sighting.found.mhz, sighting };
             match answer.map(std::thread::ScopedJoinHandle::join) {
-                Some(Ok(Ok(pong))) => (row.memory_kib, row.mhz) = (Some(pong.memory_kib), Some(pong.mhz)),
+                Some(Ok(Ok(pong))) => {
+                    (row.memory_kib, row.mhz) = (Some(pong.memory_kib), Some(pong.mhz));
+                }
                 Some(Ok(Err(error))) => terminal::warning(&error.to_string()),
                 // No answer was wanted, or the thread is gone.
                 _ => {}
@@ -91,8 +96,11 @@ fn describe(client: &mut sk_client::Client, heard: Vec<Sighting>) -> Vec<Row> {
 fn dialled(sighting: &Sighting) -> Option<Board> {
     let found = &sighting.found;
     let known = sighting.known.clone()?;
-    (found.state == State::Idle && found.free_kib.is_none())
-        .then_some(Board { known, address: found.address, state: found.state })
+    (found.state == State::Idle && found.free_kib.is_none()).then_some(Board {
+        known,
+        address: found.address,
+        state: found.state,
+    })
 }
 
 impl Row {
@@ -143,11 +151,13 @@ const TITLES: [&str; 7] = ["NAME", "ID", "ADDRESS", "STATE", "UPTIME", "MEMORY",
 fn table(rows: &[Row]) -> String {
     let mut lines = vec![TITLES.map(String::from)];
     lines.extend(rows.iter().map(Row::cells));
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 7] = std::array::from_fn(width);
     let mut text = String::new();
     for line in &lines {
-        let cells: Vec<String> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sk_client::{Error, Limits, Report, Task, flags};
+use sk_client::{Error, Limits, Report, Selector, Task, flags};
 
 use crate::failure::Failure;
 use crate::{board, payload, stop, terminal, units};
@@ -20,12 +20,14 @@ const INPUT_MAX: u64 = (16 << 20) + 1;
 
 /// Runs a payload on a board
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  echo -n hello | sk run md5.skp\n  sk run --board attic-1 --timeout 1m --input data.bin -o result.bin md5.skp\n  \
+#[command(
+    after_help = "Examples:\n  echo -n hello | sk run md5.skp\n  sk run --board attic-1 --timeout 1m --input data.bin -o result.bin md5.skp\n  \
                         sk run payload-sdk/examples/hello -- Anna\n\n\
                         Exit code: the payload's (0 to 123); 124 time over; 125 the board, the network or this program\n\
                         failed; 126 payload rejected; 127 no such board or payload; 128+n the payload crashed (132\n\
                         undefined instruction, 133 breakpoint, 134 panic, 135 misaligned, 136 arithmetic, 139 any\n\
-                        other); 130 Ctrl-C.")]
+                        other); 130 Ctrl-C."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     choice: board::Choice,
@@ -76,7 +78,7 @@ impl Args {
         // Only from here on is there something to be ended in good order.
         stop::on_signal(&client.stop_flag())?;
         client.patience.busy = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
-        let board = self.choice.find(&client)?;
+        let board = self.choice.find(&client, Selector::Any)?;
 
         let mut task = Task::new(&image, &input);
         task.args.clone_from(&self.args);
@@ -120,7 +122,8 @@ impl Args {
                 read(file).map_err(|error| Failure::file(path, &error))
             }
             None if io::stdin().is_terminal() => Ok(Vec::new()),
-            _ => read(io::stdin().lock()).map_err(|error| Failure::file(Path::new("standard input"), &error)),
+            _ => read(io::stdin().lock())
+                .map_err(|error| Failure::file(Path::new("standard input"), &error)),
         }
     }
 }
@@ -162,7 +165,10 @@ mod tests {
             upload: Duration::from_millis(3100),
             total: Duration::from_secs(4),
         };
-        assert_eq!(summary("attic-1", &report), "attic-1: sent 1.2 MiB in 3.10 s, ran 210 us, exit 0");
+        assert_eq!(
+            summary("attic-1", &report),
+            "attic-1: sent 1.2 MiB in 3.10 s, ran 210 us, exit 0"
+        );
         report.receipt.exit = -1;
         assert!(summary("attic-1", &report).ends_with("exit -1 (as 123)"));
     }

@@ -45,7 +45,7 @@ impl Screen {
     fn progress(&mut self, bytes: u32, total: u32) {
         let since = *self.since.get_or_insert_with(Instant::now);
         if self.bar.is_none() && self.watched && since.elapsed() >= LASTS {
-            let style = ProgressStyle::with_template("sending {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+            let style = ProgressStyle::with_template("sending {bar:30} {bytes}/{total_bytes}");
             let bar = ProgressBar::new(total.into());
             // The template is a constant; without it the default will do.
             self.bar = Some(match style {

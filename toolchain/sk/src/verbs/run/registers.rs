@@ -14,14 +14,17 @@ pub(super) fn dump(fault: &FaultRecord) -> Vec<String> {
     // The record counts slots from 1, for 0 means none.
     let service = sk_abi::service::SERVICES.iter().find(|s| u16::from(s.slot) + 1 == fault.service);
     lines.push(match service {
-        Some(service) => format!("in service {}, {} us after the start", service.name, fault.elapsed_us),
+        Some(service) => {
+            format!("in service {}, {} us after the start", service.name, fault.elapsed_us)
+        }
         None => format!("{} us after the start", fault.elapsed_us),
     });
     lines
 }
 
 fn row(registers: &[(&str, u32)]) -> String {
-    let cells: Vec<String> = registers.iter().map(|(name, value)| format!("{name:<4} {value:08x}")).collect();
+    let cells: Vec<String> =
+        registers.iter().map(|(name, value)| format!("{name:<4} {value:08x}")).collect();
     cells.join("   ")
 }
 
@@ -31,7 +34,11 @@ mod tests {
 
     #[test]
     fn every_register_is_there() {
-        let fault = FaultRecord { pc: 0x0400_1234, r: std::array::from_fn(|n| n as u32), ..FaultRecord::default() };
+        let fault = FaultRecord {
+            pc: 0x0400_1234,
+            r: std::array::from_fn(|n| n as u32),
+            ..FaultRecord::default()
+        };
         let text = dump(&fault).join("\n");
         assert!(text.starts_with("pc   04001234   lr   00000000"), "{text}");
         assert!(text.contains("r12  0000000c"), "{text}");

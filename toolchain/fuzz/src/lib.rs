@@ -1,0 +1,44 @@
+//! Everything that takes bytes from outside, as functions to be fuzzed.
+//!
+//! Each function is given any bytes at all and panics if something is wrong:
+//! a panic of the code under test, or a property that does not hold, such as
+//! "what was read, written again, is the same bytes". The programs that
+//! libFuzzer drives (`fuzz/`) call them and nothing else, and so does the test
+//! that runs the seeds.
+
+mod adapter;
+mod boot;
+mod bytes;
+mod image;
+mod net;
+mod session;
+mod wire;
+
+/// A target: its name, and what is to be called with any bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 13] = [
+    ("datagram", wire::datagram),
+    ("control", wire::control),
+    ("frames", wire::frames),
+    ("manifest", wire::manifest),
+    ("blob", wire::blob),
+    ("image", image::image),
+    ("elf", image::elf),
+    ("atags", boot::atags),
+    ("dtb", boot::dtb),
+    ("descriptors", adapter::descriptors),
+    ("adapter", adapter::adapter),
+    ("net", net::net),
+    ("session", session::session),
+];
+
+/// Runs the target called `name`.
+///
+/// # Panics
+/// If something is wrong, or there is no such target.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    target.expect("a target's name").1(data);
+}
