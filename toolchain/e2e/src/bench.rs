@@ -149,6 +149,9 @@ impl Desk {
     pub fn emu(&self, name: &str, arguments: &[&str]) -> Emu {
         let mut command = self.sk();
         command.args(["emu", "--name", name]).args(arguments);
+        if let Some(machine) = std::env::var_os("SK_MACHINE") {
+            command.arg("--machine").arg(machine);
+        }
         let mut child = command.stdout(Stdio::piped()).spawn().expect("sk emu starts");
         let stdout = child.stdout.take().expect("piped");
         let (tell, said) = mpsc::channel();

@@ -9,7 +9,7 @@ pub mod bench;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sk_emulator::{Board, BoardConfig};
+use sk_emulator::{Board, BoardConfig, Machine};
 
 /// A board boots in well under a second; a host with other work takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,10 +34,14 @@ pub fn artefacts() -> PathBuf {
     dir
 }
 
-/// A Zero that is to boot the kernel.
+/// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel.
 #[must_use]
 pub fn zero() -> BoardConfig {
-    BoardConfig::new(artefacts().join("kernel.img"))
+    let mut config = BoardConfig::new(artefacts().join("kernel.img"));
+    if std::env::var_os("SK_MACHINE").is_some_and(|machine| machine == "1a-plus") {
+        config.machine = Machine::Raspi1ap;
+    }
+    config
 }
 
 /// Starts a board.

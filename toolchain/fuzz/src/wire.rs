@@ -123,9 +123,11 @@ fn whole_blob(data: &[u8]) {
     for at in 0..=config.clients().len() {
         let _ = (config.psk(at), config.client_services(at), config.offers(at, 7));
     }
-    assert!(config.clients().iter().enumerate().all(|(at, client)| {
-        config.find(&client.public_key).is_some_and(|first| first <= at)
-    }));
+    assert!(
+        config.clients().iter().enumerate().all(|(at, client)| {
+            config.find(&client.public_key).is_some_and(|first| first <= at)
+        })
+    );
     let mut again = vec![0; sk_wire::blob::MAX_BLOB_LEN];
     let len = config.encode(&mut again).expect("what was read can be written");
     // The signature is not the configuration's, and so not written.

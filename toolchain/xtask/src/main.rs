@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod build;
 mod demo;
 mod image;
+mod newer_qemu;
 mod payloads;
 mod repo;
 mod setup;

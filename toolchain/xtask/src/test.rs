@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::repo::{Repo, run};
-use crate::{build, payloads, setup, sizes};
+use crate::{build, newer_qemu, payloads, setup, sizes};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Options {
     /// Only these steps, in the order of the whole: setup, fmt, clippy, unit,
-    /// build, firmware-clippy, sizes, payloads, e2e
+    /// build, firmware-clippy, sizes, payloads, e2e, smoke
     steps: Vec<String>,
 }
 
 /// A step's name and what it does.
 type Step = (&'static str, fn(&Repo) -> Result<()>);
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("setup", setup::run_setup),
     ("fmt", fmt),
     ("clippy", clippy),
@@ -28,6 +28,7 @@ const STEPS: [Step; 9] = [
     ("sizes", |repo| sizes::run(repo, &sizes::Options::default())),
     ("payloads", payloads::run_all),
     ("e2e", e2e),
+    ("smoke", smoke),
 ];
 
 /// Runs the steps until one fails, and says how long each took.
@@ -79,12 +80,39 @@ fn unit(repo: &Repo) -> Result<()> {
     run(repo.cargo().arg("test"))
 }
 
-/// Boards in QEMU that boot the kernel as it was built.
+/// Boards in QEMU that boot the kernel as it was built: a Zero on the system's
+/// QEMU, in full.
 fn e2e(repo: &Repo) -> Result<()> {
+    run(&mut end_to_end(repo)?)
+}
+
+/// The main job on the other board, and both on a newer QEMU where there is one.
+fn smoke(repo: &Repo) -> Result<()> {
+    let newer = newer_qemu::find(repo);
+    let mut others = vec![("1a-plus", None)];
+    if let Some(qemu) = &newer {
+        others.extend([("zero", Some(qemu)), ("1a-plus", Some(qemu))]);
+    }
+    for (machine, qemu) in others {
+        let mut command = end_to_end(repo)?;
+        command.args(["--test", "main_job", "--test", "network", "--"]);
+        command.args(["a_large_file", "the_smallest_payload", "gets_an_address"]);
+        command.env("SK_MACHINE", machine);
+        if let Some(qemu) = qemu {
+            command.env("SK_QEMU", qemu);
+        }
+        println!("-- {machine}, {} QEMU", if qemu.is_some() { "newer" } else { "the system's" });
+        run(&mut command)?;
+    }
+    Ok(())
+}
+
+fn end_to_end(repo: &Repo) -> Result<std::process::Command> {
     let sk = payloads::build_sk(repo)?;
-    run(repo
-        .cargo()
+    let mut command = repo.cargo();
+    command
         .args(["test", "--package", "e2e"])
         .env("SK_ARTEFACTS", repo.artefacts())
-        .env("SK_BIN", sk))
+        .env("SK_BIN", sk);
+    Ok(command)
 }
