@@ -359,14 +359,13 @@ impl<'d> Elf<'d> {
     fn near(&self, at: u32, symbol: u32, link: SectionIndex) -> String {
         let inside = self.enclosing(at).map(|name| format!("in `{name}`"));
         let to = (symbol != 0).then(|| {
-            let table = SymbolTable::parse(
-                LE,
-                self.file,
-                &self.sections,
-                link,
-                self.sections.section(link).ok()?,
-            )
-            .ok()?;
+            let section = self.sections.section(link).ok()?;
+            let kind = section.sh_type(LE);
+            if kind != elf::SHT_SYMTAB && kind != elf::SHT_DYNSYM {
+                // Else `parse` panics in a debug build.
+                return None;
+            }
+            let table = SymbolTable::parse(LE, self.file, &self.sections, link, section).ok()?;
             let symbol = table.symbol(object::SymbolIndex(symbol as usize)).ok()?;
             let name = table.symbol_name(LE, symbol).ok()?;
             Some(format!("to `{}`", String::from_utf8_lossy(name)))

@@ -21,14 +21,44 @@ use sk_session::client::ClientError;
 use sk_usb::UsbEvent;
 use world::*;
 
+/// Endpoints as the model names them.
+const CONTROL_IN: u8 = 0x80;
+const NOTICES: u8 = 0x81;
+const DATA_IN: u8 = 0x82;
+const DATA_OUT: u8 = 0x02;
+
+/// Time from power-on to the first beacon: debounce 100 ms, port reset 51,
+/// recovery 20, core reset 100, address recovery 10, and little besides.
+const BEACON: u64 = 300 * MS;
+
+/// How long a task with 64 KiB both ways takes on these, undisturbed, and a bit.
+const fn task_time(kind: Kind) -> u64 {
+    match (kind.personality, kind.high_speed) {
+        (Personality::Silicon, false) => 75 * MS,
+        (Personality::Silicon, true) => 50 * MS,
+        (_, false) => 350 * MS,
+        (_, true) => 75 * MS,
+    }
+}
+
+/// Runs a task with 64 KiB both ways; how long it took.
+fn large_task(world: &mut World) -> u64 {
+    let start = world.now();
+    let input = world.submit(64 << 10);
+    world.complete(input, 20 * SECOND);
+    let time = world.now() - start;
+    world.idle(SECOND);
+    time
+}
+
 #[test]
 fn from_power_on_to_a_task() {
     for kind in KINDS {
         for dhcp in [true, false] {
             let mut world = World::running(kind, dhcp, 1);
             let (at, ip, beacon) = world.client().beacons[0];
-            println!("TIME beacon {at}");
             assert_eq!((ip, beacon.sequence), (BOARD_IP, 1));
+            assert!(at < BEACON, "{at} us");
             world.client().hello([7; 16]);
             assert!(world.until(SECOND, |w| !w.client().replies.is_empty()), "{}", world.report());
             assert_eq!(world.client().replies[0].client_nonce, [7; 16]);
@@ -36,15 +66,32 @@ fn from_power_on_to_a_task() {
 
             world.settle();
             assert_eq!(world.resources(), world.whole());
-            let start = world.now();
-            let input = world.submit(64 << 10);
-            world.complete(input, 20 * SECOND);
-            println!("TIME task {}", world.now() - start);
-            world.idle(SECOND);
+            let time = large_task(&mut world);
+            assert!(time < task_time(kind), "{time} us");
             world.settle();
             assert_eq!(world.resources(), world.whole(), "{}", world.report());
             assert_eq!(world.network.dropped, 0);
         }
+    }
+}
+
+#[test]
+fn faults_cost_no_more_time_than_they_must() {
+    // What is left to a fallback instead of a deadline shows in the time.
+    for (seed, kind) in (4..).zip(KINDS) {
+        let mut world = World::running(kind, false, seed);
+        world.disturb(DATA_OUT, &[Fault::Lost], 20, 500);
+        let time = large_task(&mut world);
+        let errors = u64::from(world.kernel.usb.host().stats().transaction_errors);
+        assert!(errors >= 5);
+        assert!(time < task_time(kind) + errors * MS, "{time} us, {errors} errors");
+
+        world.model.faults(|f| f.clear());
+        world.settle();
+        world.disturb(DATA_OUT, &[Fault::LostInterrupt], 10, 20);
+        let time = large_task(&mut world);
+        assert!(time < task_time(kind) + 20 * 11 * MS, "{time} us");
+        well_again(&mut world);
     }
 }
 
@@ -76,12 +123,6 @@ fn an_idle_board_sleeps() {
         assert!(per_second < 60, "{per_second}: {}", world.report());
     }
 }
-
-/// Endpoints as the model names them.
-const CONTROL_IN: u8 = 0x80;
-const NOTICES: u8 = 0x81;
-const DATA_IN: u8 = 0x82;
-const DATA_OUT: u8 = 0x02;
 
 /// Once the faults are over: a task goes well, and everything is free that was.
 fn well_again(world: &mut World) {
@@ -115,9 +156,7 @@ fn faults_of_the_bus_cost_time_only() {
             world.plug();
             world.on_the_air();
             let input = world.submit(64 << 10);
-            let start = world.now();
             world.complete(input, 60 * SECOND);
-            println!("TIME faults {}", world.now() - start);
             world.idle(SECOND);
             let stats = world.kernel.usb.host().stats();
             assert!(stats.transaction_errors > 0, "{stats:?}");

@@ -157,6 +157,18 @@ impl Peer {
     }
 }
 
+/// What the board sends is whole frames: not short, not glued together, and
+/// with nothing in the padding.
+fn check(frame: &[u8]) {
+    let len = match frame[12..14] {
+        [8, 0] => 14 + usize::from(u16::from_be_bytes([frame[16], frame[17]])),
+        [8, 6] => 14 + 28,
+        _ => panic!("of another protocol: {frame:x?}"),
+    };
+    assert_eq!(frame.len(), len.max(SHORTEST), "{frame:x?}");
+    assert!(frame[len..].iter().all(|byte| *byte == 0), "{frame:x?}");
+}
+
 /// Hosts and a switch.
 pub struct Network {
     pub peers: Vec<Peer>,
@@ -183,7 +195,7 @@ impl Network {
     pub fn carry(&mut self, now: Micros, mut adapter: Option<&mut EcmFunction>) {
         if let Some(adapter) = &mut adapter {
             while let Some(frame) = adapter.pop_frame() {
-                assert!(frame.len() >= SHORTEST, "a runt of {} on the wire", frame.len());
+                check(&frame);
                 self.to_hosts.push_back((now + DELAY, frame));
             }
         }
