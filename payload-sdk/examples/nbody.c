@@ -52,6 +52,6 @@ int main(void)
         step(3.65);
     sk_put(" ");
     sk_put_f64(step(0), 15);
-    sk_puts("");
+    sk_put("\n");
     return 0;
 }

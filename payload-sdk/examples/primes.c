@@ -7,7 +7,10 @@ static uint32_t parse(const char *text)
 {
     uint32_t n = 0;
     for (; *text; text++) {
-        sk_assert(*text >= '0' && *text <= '9' && n < 100000000);
+        if (*text < '0' || *text > '9' || n > 99999999) {
+            sk_io_error("error: a number, please\n", 24);
+            sk_task_exit(1);
+        }
         n = n * 10 + (uint32_t)(*text - '0');
     }
     return n;
@@ -32,7 +35,7 @@ int main(int argc, char **argv)
     sk_put_u64(limit);
     sk_put(", the largest ");
     sk_put_u64(largest);
-    sk_puts("");
+    sk_put("\n");
     sk_mem_free(composite);
     return 0;
 }

@@ -4,7 +4,7 @@
 
 struct word {
     const uint8_t *at;
-    uint32_t len, n;
+    uint32_t len, n; /* n: how often */
 };
 
 /* As bytes go: the shorter one first if it begins the other. */
@@ -16,7 +16,7 @@ static int by_text(const struct word *a, const struct word *b)
 
 static int by_count(const struct word *a, const struct word *b)
 {
-    return a->n != b->n ? (a->n < b->n) - (a->n > b->n) : by_text(a, b);
+    return a->n == b->n ? by_text(a, b) : a->n < b->n ? 1 : -1;
 }
 
 /* Shell's sort. */
@@ -33,11 +33,11 @@ static void sort(struct word *w, uint32_t n, int (*order)(const struct word *, c
 
 int main(void)
 {
-    const uint8_t *at = sk_input(), *end = at + sk_input_len();
+    const uint8_t *at = sk_input(), *end = at + sk_input_len(), *start = at;
     struct word *words = sk_mem_alloc((sk_input_len() / 2 + 1) * sizeof *words, 0);
     uint32_t n = 0, different = 0;
     sk_assert(words);
-    for (const uint8_t *start = at; at <= end; at++)
+    for (; at <= end; at++)
         if (at == end || *at == ' ' || (*at >= '\t' && *at <= '\r' && *at != '\v')) {
             if (at > start)
                 words[n++] = (struct word){ start, (uint32_t)(at - start), 1 };
@@ -51,10 +51,9 @@ int main(void)
             words[different++] = words[i];
     sort(words, different, by_count);
     for (uint32_t i = 0; i < different; i++) {
-        sk_put_u64(words[i].n);
-        sk_put(" ");
+        sk_put_u64(words[i].n), sk_put(" ");
         sk_io_write(words[i].at, words[i].len);
-        sk_puts("");
+        sk_put("\n");
     }
     return 0;
 }
