@@ -76,10 +76,13 @@ pub enum BuildError {
     #[error("cargo does not accept the package:\n{0}")]
     Metadata(String),
     /// The C compiler could not be started.
-    #[error("{program} could not be started ({error}): install gcc-arm-none-eabi")]
+    #[error(
+        "{} could not be started ({error}): is the package gcc-arm-none-eabi installed?",
+        program.display()
+    )]
     Compiler {
         /// Its name.
-        program: String,
+        program: PathBuf,
         /// What the system said.
         #[source]
         error: io::Error,

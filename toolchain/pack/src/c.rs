@@ -19,7 +19,7 @@ pub const TEXT_HEADER: &str = include_str!("../../../payload-sdk/c/sk_text.h");
 /// The entry and what the compiler calls.
 pub const RUNTIME: &str = include_str!("../../../payload-sdk/c/runtime.c");
 
-/// The compiler, unless `$SK_CC` names another.
+/// The compiler, unless another is named.
 const COMPILER: &str = "arm-none-eabi-gcc";
 
 /// The machine: ARM state only (an erratum of the ARM1176 makes calls from
@@ -62,6 +62,8 @@ pub struct COptions {
     pub include: Vec<PathBuf>,
     /// Macros: `NAME` or `NAME=VALUE`.
     pub define: Vec<String>,
+    /// The compiler; without it `arm-none-eabi-gcc`.
+    pub compiler: Option<OsString>,
     /// Where header, runtime and linker script are written.
     pub cache_dir: PathBuf,
     /// Say nothing unless it fails.
@@ -87,8 +89,7 @@ pub fn build_c(sources: &[PathBuf], elf: &Path, options: &COptions) -> Result<Bu
         }
         // Said here in the same words for every file; the compiler would name
         // itself first.
-        std::fs::metadata(path)
-            .map_err(|error| BuildError::File { path: path.clone(), error })?;
+        std::fs::metadata(path).map_err(|error| BuildError::File { path: path.clone(), error })?;
     }
     // A folder for these very texts: programs of two versions do not disturb
     // each other.
@@ -103,7 +104,7 @@ pub fn build_c(sources: &[PathBuf], elf: &Path, options: &COptions) -> Result<Bu
             .map_err(|error| BuildError::File { path: parent.into(), error })?;
     }
 
-    let program = std::env::var_os("SK_CC").unwrap_or_else(|| COMPILER.into());
+    let program = options.compiler.clone().unwrap_or_else(|| COMPILER.into());
     let mut gcc = Command::new(&program);
     gcc.args(MACHINE).args(COMPILE).args(LINK);
     for path in &options.include {
@@ -121,7 +122,7 @@ pub fn build_c(sources: &[PathBuf], elf: &Path, options: &COptions) -> Result<Bu
     gcc.stdin(Stdio::null()).stdout(Stdio::null());
     gcc.stderr(if options.quiet { Stdio::piped() } else { Stdio::inherit() });
     let output =
-        gcc.output().map_err(|error| BuildError::Compiler { program: shown(&program), error })?;
+        gcc.output().map_err(|error| BuildError::Compiler { program: program.into(), error })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim();
@@ -153,8 +154,4 @@ pub fn pack_c(
 #[must_use]
 pub fn fingerprint(text: &str) -> u32 {
     sk_abi::service::hash(text)
-}
-
-fn shown(program: &OsString) -> String {
-    program.to_string_lossy().into_owned()
 }

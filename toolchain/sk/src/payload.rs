@@ -16,7 +16,7 @@ pub(crate) fn image(path: &Path, quiet: bool) -> Result<Vec<u8>, Failure> {
         return Ok(pack_payload(path, &options, PackOptions::default())?.1.bytes);
     }
     if is_c(path) {
-        let options = COptions { cache_dir: cache_dir(), quiet, ..COptions::default() };
+        let options = COptions { quiet, ..c_options() };
         let sources = [path.to_path_buf()];
         return Ok(pack_c(&sources, &linked(path), &options, PackOptions::default())?.1.bytes);
     }
@@ -27,8 +27,14 @@ pub(crate) fn image(path: &Path, quiet: bool) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// How C is compiled here.
+pub(crate) fn c_options() -> COptions {
+    let compiler = std::env::var_os("SK_CC");
+    COptions { compiler, cache_dir: cache_dir(), ..COptions::default() }
+}
+
 /// Where what can be made again is kept.
-pub(crate) fn cache_dir() -> PathBuf {
+fn cache_dir() -> PathBuf {
     let base = directories::BaseDirs::new().map(|dirs| dirs.cache_dir().to_path_buf());
     base.unwrap_or_else(std::env::temp_dir).join("serverkernel")
 }

@@ -214,7 +214,11 @@ fn function(out: &mut String, s: &Service) -> fmt::Result {
     writeln!(out, "    static {result}{gap}(*sk_code)({types});")?;
     writeln!(out, "    SK_IMPORT({});", id(s))?;
     writeln!(out, "    if (!sk_code)")?;
-    writeln!(out, "        sk_code = ({result}{gap}(*)({types}))(uintptr_t)sk_resolve({});", id(s))?;
+    writeln!(
+        out,
+        "        sk_code = ({result}{gap}(*)({types}))(uintptr_t)sk_resolve({});",
+        id(s)
+    )?;
     match (result, never) {
         (_, true) => writeln!(out, "    {call}\n    __builtin_unreachable();")?,
         ("void", false) => writeln!(out, "    {call}")?,

@@ -24,11 +24,7 @@ enum Sign {
 /// A program, the Debian package that has it, and what it is for.
 const PROGRAMS: [(&str, &str, &str); 2] = [
     ("qemu-system-arm", "qemu-system-arm", "emulates a board"),
-    (
-        "arm-none-eabi-gcc",
-        "gcc-arm-none-eabi",
-        "compiles payloads in C",
-    ),
+    ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "compiles payloads in C"),
 ];
 
 /// Adds what is missing.

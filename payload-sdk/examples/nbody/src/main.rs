@@ -21,12 +21,9 @@ const BODIES: [Body; 5] = [
     ([15.37969711, -25.91931461, 0.17925877], [0.002680677725, 0.001628241700, -0.000095159225], 0.0000515139),
 ];
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
 /// The energy; then everything moves on by a time, which may be 0.
 fn step(bodies: &mut [Body], dt: f64) -> f64 {
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
     let mut sum = 0.0;
     for i in 0..bodies.len() {
         let (before, [(x, v, m), ..]) = bodies.split_at_mut(i) else { break };

@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use sk_pack::{BuildError, BuildOptions, Built, COptions, PackOptions, Packed, is_c, pack_c, pack_payload};
+use sk_pack::{
+    BuildError, BuildOptions, Built, COptions, PackOptions, Packed, is_c, pack_c, pack_payload,
+};
 
 use crate::failure::Failure;
 use crate::{payload, terminal, units};
 
 /// Builds a payload for boards: a Rust package, or source files in C
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  sk build payload-sdk/examples/md5 -o md5.skp\n  sk build main.c parser.c -o parser.skp\n\n\
+#[command(
+    after_help = "Examples:\n  sk build payload-sdk/examples/md5 -o md5.skp\n  sk build main.c parser.c -o parser.skp\n\n\
                         Prints the path of the image. Rust needs its sources: rustup component add rust-src; C needs\n\
-                        the package gcc-arm-none-eabi ($SK_CC names another compiler).")]
+                        the package gcc-arm-none-eabi ($SK_CC names another compiler)."
+)]
 pub(crate) struct Args {
     /// Folder of the package's Cargo.toml, or the source files (.c) of one payload
     #[arg(default_value = ".", value_name = "DIR|FILE.c")]
@@ -77,15 +81,19 @@ impl Args {
         Ok((path, built, packed))
     }
 
-    fn c(&self, sources: &[PathBuf], pack: PackOptions) -> Result<(PathBuf, Built, Packed), Failure> {
+    fn c(
+        &self,
+        sources: &[PathBuf],
+        pack: PackOptions,
+    ) -> Result<(PathBuf, Built, Packed), Failure> {
         if self.bin.is_some() || !self.features.is_empty() {
             return Err(Failure::new("--bin and --features are for packages"));
         }
         let options = COptions {
             include: self.include.clone(),
             define: self.define.clone(),
-            cache_dir: payload::cache_dir(),
             quiet: self.quiet,
+            ..payload::c_options()
         };
         let name = sources.first().and_then(|first| first.file_name()).map(PathBuf::from);
         let name = name.ok_or_else(|| BuildError::NotC(PathBuf::new()))?;
