@@ -108,6 +108,7 @@ impl Desk {
         command
             .env("SK_HOME", self.keys())
             .env("XDG_RUNTIME_DIR", self.home.path())
+            .env("XDG_CACHE_HOME", self.home.path().join("cache"))
             .env("SK_KERNEL", artefacts().join("kernel.img"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null());

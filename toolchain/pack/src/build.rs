@@ -75,7 +75,22 @@ pub enum BuildError {
     /// cargo does not understand the package.
     #[error("cargo does not accept the package:\n{0}")]
     Metadata(String),
-    /// A file of ours could not be written, or the ELF file not read.
+    /// The C compiler could not be started.
+    #[error(
+        "{} could not be started ({error}): is the package gcc-arm-none-eabi installed?",
+        program.display()
+    )]
+    Compiler {
+        /// Its name.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// A file that is not a source file in C where one was expected.
+    #[error("{} is not a source file in C (.c)", .0.display())]
+    NotC(PathBuf),
+    /// A file of ours could not be written, or a source or ELF file not read.
     #[error("{path}: {error}")]
     File {
         /// Which file.
@@ -267,7 +282,7 @@ fn is_setting(name: &str) -> bool {
 
 /// Writes a file of ours unless it is there already: a new time stamp would
 /// make cargo build everything again.
-fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf, BuildError> {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf, BuildError> {
     let path = dir.join(name);
     let failed = |error| BuildError::File { path: path.clone(), error };
     if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {

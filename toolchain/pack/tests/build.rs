@@ -18,7 +18,7 @@ fn the_examples_keep_their_sizes() {
     for (name, most, imports) in [
         ("spin", 8, vec![]),
         ("md5", 5200, vec!["io.write/1"]),
-        ("hello", 8500, vec!["io.write/1", "task.remaining/1"]),
+        ("hello", 6500, vec!["io.write/1"]),
     ] {
         let (_, packed) =
             pack_payload(&examples().join(name), &quiet(), PackOptions::default()).expect(name);

@@ -68,6 +68,15 @@ impl From<BuildError> for Failure {
             BuildError::NoPackage(_) => Self::new(error.to_string())
                 .help("name the folder of a payload's Cargo.toml, or a payload image (.skp)")
                 .code(exit::NOT_FOUND),
+            BuildError::NotC(ref path) if path.extension().is_none() => {
+                Self::new(error.to_string())
+                    .help("name one folder of a package, or the source files (.c) of one payload")
+            }
+            BuildError::File { error: ref cause, .. }
+                if cause.kind() == io::ErrorKind::NotFound =>
+            {
+                Self::new(error.to_string()).code(exit::NOT_FOUND)
+            }
             BuildError::Pack(error) => error.into(),
             error => Self::new(error.to_string()),
         }

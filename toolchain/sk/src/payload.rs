@@ -1,11 +1,11 @@
-//! From what a user names to an image: an image file, a linked ELF file, or a
-//! package that is built first.
+//! From what a user names to an image: an image file, a linked ELF file, or
+//! what is built first: a package, a source file in C.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sk_client::exit;
-use sk_pack::{BuildOptions, PackOptions, pack, pack_payload};
+use sk_pack::{BuildOptions, COptions, PackOptions, is_c, pack, pack_c, pack_payload};
 
 use crate::failure::Failure;
 
@@ -15,11 +15,37 @@ pub(crate) fn image(path: &Path, quiet: bool) -> Result<Vec<u8>, Failure> {
         let options = BuildOptions { quiet, ..BuildOptions::default() };
         return Ok(pack_payload(path, &options, PackOptions::default())?.1.bytes);
     }
+    if is_c(path) {
+        let options = COptions { quiet, ..c_options() };
+        let sources = [path.to_path_buf()];
+        return Ok(pack_c(&sources, &linked(path), &options, PackOptions::default())?.1.bytes);
+    }
     let bytes = read(path)?;
     if is_elf(&bytes) {
         return Ok(pack(&bytes, PackOptions::default())?.bytes);
     }
     Ok(bytes)
+}
+
+/// How C is compiled here.
+pub(crate) fn c_options() -> COptions {
+    let compiler = std::env::var_os("SK_CC");
+    COptions { compiler, cache_dir: cache_dir(), ..COptions::default() }
+}
+
+/// Where what can be made again is kept.
+fn cache_dir() -> PathBuf {
+    let base = directories::BaseDirs::new().map(|dirs| dirs.cache_dir().to_path_buf());
+    base.unwrap_or_else(std::env::temp_dir).join("serverkernel")
+}
+
+/// Where the linked file of a source file goes that is only to be run: one
+/// place for each source.
+fn linked(source: &Path) -> PathBuf {
+    let full = source.canonicalize().unwrap_or_else(|_| source.to_path_buf());
+    let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let id = sk_pack::fingerprint(&full.to_string_lossy());
+    cache_dir().join("run").join(format!("{name}-{id:08x}.elf"))
 }
 
 pub(crate) fn is_elf(bytes: &[u8]) -> bool {
@@ -33,7 +59,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         if error.kind() == io::ErrorKind::NotFound {
             return failure
                 .code(exit::NOT_FOUND)
-                .help("name a payload image (.skp), a linked ELF file, or the folder of a payload's Cargo.toml");
+                .help("name a payload image (.skp), a linked ELF file, a source file in C, or the folder of a payload's Cargo.toml");
         }
         failure
     })

@@ -27,7 +27,7 @@ impl Sk {
 
     fn run(&self, args: &[&str]) -> Said {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sk"));
-        for name in ["SK_BOARD", "SK_KERNEL", "CARGO_TARGET_DIR"] {
+        for name in ["SK_BOARD", "SK_KERNEL", "SK_CC", "CARGO_TARGET_DIR"] {
             command.env_remove(name);
         }
         command
@@ -35,6 +35,7 @@ impl Sk {
             .env("SK_HOME", self.path("home"))
             .env("XDG_RUNTIME_DIR", self.dir.path())
             .env("XDG_DATA_HOME", self.path("data"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .env("TERM", "dumb");
         Said::of(command.args(args).output().unwrap())
     }
@@ -119,7 +120,7 @@ fn a_payload_that_is_not_there_is_127() {
     assert_eq!(
         said.err,
         "error: nowhere.skp: No such file or directory (os error 2)\n  help: name a payload image (.skp), \
-         a linked ELF file, or the folder of a payload's Cargo.toml\n"
+         a linked ELF file, a source file in C, or the folder of a payload's Cargo.toml\n"
     );
     assert_eq!(said.out, "");
 }
@@ -234,4 +235,44 @@ fn pack_names_the_file_it_refuses() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("broken.elf: "), "{}", said.err);
     assert!(!Path::new(&out).exists());
+}
+
+#[test]
+fn c_is_built_where_one_stands() {
+    let sk = Sk::new();
+    std::fs::create_dir(sk.path("src")).unwrap();
+    sk.file(
+        "src/main.c",
+        b"int twice(int); int main(int n, char **v) { return v ? twice(n) : 0; }",
+    );
+    sk.file("src/twice.c", b"int twice(int n) { return 2 * n; }");
+    let said = sk.run(&["build", "src/main.c", "src/twice.c"]);
+    assert_eq!((said.out.as_str(), said.code), ("main.skp\n", 0), "{}", said.err);
+    assert!(said.err.starts_with("main: ") && said.err.ends_with(" bytes\n"), "{}", said.err);
+    for file in ["main.skp", "main.elf"] {
+        assert!(Path::new(&sk.path(file)).is_file(), "{file}");
+    }
+    let said = sk.run(&["build", "-q", "src/main.c", "src/twice.c", "-o", "src/x.bin"]);
+    assert_eq!((said.out.as_str(), said.err.as_str(), said.code), ("src/x.bin\n", "", 0));
+    assert_eq!(sk.run(&["inspect", "src/x.bin"]).code, 0);
+}
+
+#[test]
+fn c_that_is_not_built_is_explained() {
+    let sk = Sk::new();
+    sk.file("main.c", b"int main(void) { return f(); }");
+    for (args, sentence) in [
+        (&["main.c"][..], "the payload was not built"),
+        (&["main.c", "gone.c"], "gone.c: No such file"),
+        (&["main.c", "."], ". is not a source file in C (.c)"),
+        (&["main.c", "--bin", "x"], "--bin and --features are for packages"),
+        (&[".", "-D", "X"], "-I and -D are for payloads in C"),
+    ] {
+        let said = sk.run(&[&["build"], args].concat());
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{args:?}");
+        assert!(said.err.contains(sentence), "{args:?}: {}", said.err);
+    }
+    let said = sk.run(&["run", "main.c"]);
+    assert_eq!(said.code, 125, "{}", said.err);
+    assert_eq!(sk.run(&["run", "gone.c"]).code, 127);
 }

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod build;
 mod demo;
+mod headers;
 mod image;
 mod newer_qemu;
 mod payloads;
@@ -34,6 +35,8 @@ enum Verb {
     Setup,
     /// Build kernel.elf, kernel.img and reference.json into target/serverkernel
     Build(build::Options),
+    /// Write the SDK's C header from what the kernel is compiled from
+    Headers,
     /// Build the SDK's examples into target/serverkernel
     Payloads,
     /// Print the size of each crate in kernel.elf against kernel/budgets.toml
@@ -61,6 +64,7 @@ fn run(verb: &Verb) -> Result<()> {
     match verb {
         Verb::Setup => setup::run_setup(&repo),
         Verb::Build(options) => build::run(&repo, options),
+        Verb::Headers => headers::run(&repo),
         Verb::Payloads => payloads::run_all(&repo),
         Verb::Sizes(options) => sizes::run(&repo, options),
         Verb::Demo(options) => demo::run(&repo, options),

@@ -1,7 +1,9 @@
 //! `cargo xtask payloads`: the examples of the SDK, as `sk build` makes them.
 //!
-//! An example is a folder with a Cargo.toml, a Rust file or a C file in
-//! `payload-sdk/examples`; `sk build` is what a user would run on it.
+//! An example is a folder with a Cargo.toml or a C file in
+//! `payload-sdk/examples`; `sk build` is what a user would run on it. Most are
+//! there in both languages under one name: `NAME.skp` is made of the folder,
+//! `NAME-c.skp` of the C file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::repo::{Repo, run};
 
-/// Builds all examples into target/serverkernel/NAME.skp.
+/// Builds all examples into target/serverkernel.
 pub(crate) fn run_all(repo: &Repo) -> Result<()> {
     let examples = examples(repo)?;
     if examples.is_empty() {
@@ -27,7 +29,7 @@ pub(crate) fn run_all(repo: &Repo) -> Result<()> {
 /// Builds one example by its name and returns the payload's file.
 pub(crate) fn run_one(repo: &Repo, name: &str) -> Result<PathBuf> {
     let examples = examples(repo)?;
-    let Some(example) = examples.iter().find(|path| stem(path) == name) else {
+    let Some(example) = examples.iter().find(|path| artefact(path) == name) else {
         bail!("payload-sdk/examples holds no example named {name}");
     };
     build(repo, &build_sk(repo)?, example)
@@ -40,7 +42,7 @@ pub(crate) fn build_sk(repo: &Repo) -> Result<PathBuf> {
 }
 
 fn build(repo: &Repo, sk: &Path, example: &Path) -> Result<PathBuf> {
-    let payload = repo.artefacts().join(format!("{}.skp", stem(example)));
+    let payload = repo.artefacts().join(format!("{}.skp", artefact(example)));
     fs::create_dir_all(repo.artefacts())?;
     let mut command = repo.command(sk);
     command
@@ -58,8 +60,7 @@ fn examples(repo: &Repo) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for file in fs::read_dir(&dir).with_context(|| format!("{}", dir.display()))? {
         let path = file?.path();
-        let source = path.extension().is_some_and(|end| end == "rs" || end == "c");
-        if source || path.join("Cargo.toml").is_file() {
+        if path.extension().is_some_and(|end| end == "c") || path.join("Cargo.toml").is_file() {
             // Relative to the root, in which commands are run.
             found.push(path.strip_prefix(&repo.root)?.to_path_buf());
         }
@@ -68,6 +69,11 @@ fn examples(repo: &Repo) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn stem(path: &Path) -> &str {
-    path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("")
+/// The name of an example and of the file made of it.
+fn artefact(path: &Path) -> String {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    match path.extension() {
+        Some(_) => format!("{name}-c"),
+        None => name.into_owned(),
+    }
 }

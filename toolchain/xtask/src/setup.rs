@@ -22,8 +22,10 @@ enum Sign {
 }
 
 /// A program, the Debian package that has it, and what it is for.
-const PROGRAMS: [(&str, &str, &str); 1] =
-    [("qemu-system-arm", "qemu-system-arm", "emulates a board")];
+const PROGRAMS: [(&str, &str, &str); 2] = [
+    ("qemu-system-arm", "qemu-system-arm", "emulates a board"),
+    ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "compiles payloads in C"),
+];
 
 /// Adds what is missing.
 pub(crate) fn run_setup(repo: &Repo) -> Result<()> {

@@ -10,14 +10,17 @@ use payload_sdk::{Error, Kernel, entry};
 entry!(run);
 
 fn run(k: &Kernel) -> Result<(), Error> {
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for word in core::str::from_utf8(k.input())?.split_whitespace() {
+    let mut counts: BTreeMap<&[u8], u32> = BTreeMap::new();
+    let words = k.input().split(u8::is_ascii_whitespace);
+    for word in words.filter(|word| !word.is_empty()) {
         *counts.entry(word).or_default() += 1;
     }
     let mut words: Vec<_> = counts.into_iter().collect();
     words.sort_by_key(|&(_, n)| core::cmp::Reverse(n));
     for (word, n) in words {
-        writeln!(k.output(), "{n} {word}")?;
+        write!(k.output(), "{n} ")?;
+        k.output().write_all(word)?;
+        k.output().write_all(b"\n")?;
     }
     Ok(())
 }
@@ -29,7 +32,7 @@ mod tests {
 
     #[test]
     fn counted_and_sorted() {
-        let report = Fake::new().input("to be or not to be").run(run);
+        let report = Fake::new().input(" to be or\tnot to be\n").run(run);
         assert_eq!(report.text(), "2 be\n2 to\n1 not\n1 or\n");
     }
 }

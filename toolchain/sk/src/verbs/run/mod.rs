@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// No summary, no progress
     #[arg(long, short)]
     quiet: bool,
-    /// A payload image (.skp), a linked ELF file, or the folder of a package, which is built first
+    /// A payload image (.skp) or a linked ELF file; the folder of a package or a source file in C, which is built first
     payload: PathBuf,
     /// Arguments for the payload, after --
     #[arg(last = true, value_name = "ARGS")]
