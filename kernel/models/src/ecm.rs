@@ -110,9 +110,8 @@ impl EcmFunction {
     /// QEMU's `usb-net` (0525:a4a2) at full speed.
     #[must_use]
     pub fn qemu(mac: [u8; 6]) -> Self {
-        let device = vec![
-            18, 1, 0x00, 0x02, 0x02, 0, 0, 64, 0x25, 0x05, 0xa2, 0xa4, 0, 0, 1, 2, 10, 2,
-        ];
+        let device =
+            vec![18, 1, 0x00, 0x02, 0x02, 0, 0, 64, 0x25, 0x05, 0xa2, 0xa4, 0, 0, 1, 2, 10, 2];
         let mut rndis = vec![
             9, 2, 0, 0, 2, 2, 9, 0xc0, 0x32, // value 2
             9, 4, 0, 0, 1, 0x02, 0x02, 0xff, 6, // communications, ACM, vendor protocol
@@ -140,9 +139,8 @@ impl EcmFunction {
     /// A high-speed adapter that wants everything done by the book.
     #[must_use]
     pub fn high_speed(mac: [u8; 6]) -> Self {
-        let device = vec![
-            18, 1, 0x10, 0x02, 0, 0, 0, 64, 0xda, 0x0b, 0x52, 0x81, 0, 0x20, 1, 2, 10, 2,
-        ];
+        let device =
+            vec![18, 1, 0x10, 0x02, 0, 0, 0, 64, 0xda, 0x0b, 0x52, 0x81, 0, 0x20, 1, 2, 10, 2];
         let vendor = vec![
             9, 2, 0, 0, 1, 1, 0, 0xa0, 50, // value 1
             9, 4, 0, 0, 3, 0xff, 0xff, 0, 0, // vendor specific
@@ -159,14 +157,7 @@ impl EcmFunction {
         ecm.extend([9, 4, 1, 1, 2, 0x0a, 0, 0, 4]);
         ecm.extend([7, 5, 0x82, 2, 0, 2, 0, 7, 5, 0x02, 2, 0, 2, 0]);
         let configurations = vec![with_length(vendor), with_length(ecm)];
-        let mut function = Self::new(
-            Speed::High,
-            device,
-            configurations,
-            HIGH_SPEED_ECM,
-            512,
-            mac,
-        );
+        let mut function = Self::new(Speed::High, device, configurations, HIGH_SPEED_ECM, 512, mac);
         function.strict_alternate = true;
         function.notify = Notify::OnChange;
         function
@@ -291,11 +282,7 @@ impl EcmFunction {
     fn string(&self, index: u8) -> Option<Vec<u8>> {
         let text = match index {
             0 => return Some(vec![4, 3, 0x09, 0x04]),
-            STRING_MAC => self
-                .mac
-                .iter()
-                .map(|octet| format!("{octet:02X}"))
-                .collect(),
+            STRING_MAC => self.mac.iter().map(|octet| format!("{octet:02X}")).collect(),
             1 | 2 | 4..=10 => format!("String {index}"),
             _ => return None,
         };
@@ -306,11 +293,8 @@ impl EcmFunction {
     }
 
     fn descriptor(&self, kind: u8, index: u8) -> Option<Vec<u8>> {
-        if let Some((.., bytes)) = self
-            .faults
-            .replace
-            .iter()
-            .find(|(k, i, _)| (*k, *i) == (kind, index))
+        if let Some((.., bytes)) =
+            self.faults.replace.iter().find(|(k, i, _)| (*k, *i) == (kind, index))
         {
             return Some(bytes.clone());
         }
@@ -354,16 +338,9 @@ impl EcmFunction {
         }
         match self.notify {
             // QEMU names interface 1 here, though 0 is the control interface.
-            Notify::Always => Answer::Data(vec![
-                0xa1,
-                0x00,
-                u8::from(self.link),
-                0x00,
-                0x01,
-                0x00,
-                0x00,
-                0x00,
-            ]),
+            Notify::Always => {
+                Answer::Data(vec![0xa1, 0x00, u8::from(self.link), 0x00, 0x01, 0x00, 0x00, 0x00])
+            }
             Notify::OnChange => self.notices.pop_front().map_or(Answer::Nak, Answer::Data),
             Notify::Never => Answer::Nak,
         }
@@ -389,11 +366,7 @@ impl UsbFunction for EcmFunction {
         if self.faults.nak_control {
             return Answer::Nak;
         }
-        if self
-            .faults
-            .stall
-            .contains(&(setup.request_type, setup.request))
-        {
+        if self.faults.stall.contains(&(setup.request_type, setup.request)) {
             return Answer::Stall;
         }
         let [value, high] = setup.value.to_le_bytes();
@@ -477,12 +450,8 @@ impl UsbFunction for EcmFunction {
         } else if std::mem::take(&mut self.faults.babble) {
             Answer::Babble
         } else if let Some(frame) = self.to_host.front() {
-            let packet: Vec<u8> = frame
-                .iter()
-                .skip(self.sent)
-                .take(self.max_packet)
-                .copied()
-                .collect();
+            let packet: Vec<u8> =
+                frame.iter().skip(self.sent).take(self.max_packet).copied().collect();
             if packet.len() < self.max_packet {
                 self.to_host.pop_front();
                 self.sent = 0;
@@ -511,13 +480,7 @@ mod tests {
 
     fn get(function: &mut EcmFunction, kind: u8, index: u8) -> Vec<u8> {
         let value = u16::from_le_bytes([index, kind]);
-        let setup = Setup {
-            request_type: 0x80,
-            request: 6,
-            value,
-            index: 0,
-            length: 255,
-        };
+        let setup = Setup { request_type: 0x80, request: 6, value, index: 0, length: 255 };
         match function.control(setup, &[]) {
             Answer::Data(bytes) => bytes,
             other => panic!("{other:?}"),
@@ -531,10 +494,7 @@ mod tests {
         assert_eq!((rndis.len(), rndis[5]), (67, 2));
         assert_eq!((ecm.len(), ecm[5]), (80, 1));
         for bytes in [rndis, ecm] {
-            assert_eq!(
-                usize::from(u16::from_le_bytes([bytes[2], bytes[3]])),
-                bytes.len()
-            );
+            assert_eq!(usize::from(u16::from_le_bytes([bytes[2], bytes[3]])), bytes.len());
         }
         let mac = get(&mut function, 3, STRING_MAC);
         assert_eq!(&mac[..6], &[26, 3, b'5', 0, b'2', 0]);
@@ -543,13 +503,7 @@ mod tests {
     #[test]
     fn full_packets_are_glued_until_a_short_one_comes() {
         let mut function = EcmFunction::qemu(MAC);
-        let set = Setup {
-            request_type: 0,
-            request: 9,
-            value: 1,
-            index: 0,
-            length: 0,
-        };
+        let set = Setup { request_type: 0, request: 9, value: 1, index: 0, length: 0 };
         assert_eq!(function.control(set, &[]), Answer::Ack);
         function.packet_out(DATA, &[1; 64]);
         function.packet_out(DATA, &[2; 64]);

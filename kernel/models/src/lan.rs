@@ -64,10 +64,7 @@ pub fn ipv4(
 /// A UDP frame with a right checksum.
 #[must_use]
 pub fn udp(macs: Macs, src: SocketAddrV4, dst: SocketAddrV4, ttl: u8, payload: &[u8]) -> Vec<u8> {
-    let repr = UdpRepr {
-        src_port: src.port(),
-        dst_port: dst.port(),
-    };
+    let repr = UdpRepr { src_port: src.port(), dst_port: dst.port() };
     let mut out = vec![0; 8 + payload.len()];
     repr.emit(
         &mut UdpPacket::new_unchecked(&mut out),
@@ -213,11 +210,7 @@ impl DhcpServer {
             secs: 0,
             client_hardware_address: request.client_hardware_address,
             client_ip: Ipv4Addr::UNSPECIFIED,
-            your_ip: if granted {
-                self.offer
-            } else {
-                Ipv4Addr::UNSPECIFIED
-            },
+            your_ip: if granted { self.offer } else { Ipv4Addr::UNSPECIFIED },
             server_ip: server,
             router: self.router.filter(|_| granted),
             subnet_mask: granted.then_some(self.mask),
@@ -294,16 +287,9 @@ impl Host {
         seq_no: u16,
         data: &[u8],
     ) -> Vec<u8> {
-        let repr = Icmpv4Repr::EchoRequest {
-            ident,
-            seq_no,
-            data,
-        };
+        let repr = Icmpv4Repr::EchoRequest { ident, seq_no, data };
         let mut out = vec![0; repr.buffer_len()];
-        repr.emit(
-            &mut Icmpv4Packet::new_unchecked(&mut out),
-            &ChecksumCapabilities::default(),
-        );
+        repr.emit(&mut Icmpv4Packet::new_unchecked(&mut out), &ChecksumCapabilities::default());
         ipv4((to, self.mac), self.ip, dst, IpProtocol::Icmp, 64, &out)
     }
 
@@ -311,23 +297,13 @@ impl Host {
     #[must_use]
     pub fn who_has(&self, ip: Ipv4Addr) -> Vec<u8> {
         let us = (self.mac, self.ip);
-        arp(
-            (BROADCAST, self.mac),
-            ArpOperation::Request,
-            us,
-            ([0; 6], ip),
-        )
+        arp((BROADCAST, self.mac), ArpOperation::Request, us, ([0; 6], ip))
     }
 
     /// An ARP reply nobody may have asked for.
     #[must_use]
     pub fn is_at(&self, to: Station) -> Vec<u8> {
-        arp(
-            (to.0, self.mac),
-            ArpOperation::Reply,
-            (self.mac, self.ip),
-            to,
-        )
+        arp((to.0, self.mac), ArpOperation::Reply, (self.mac, self.ip), to)
     }
 
     /// Takes a frame from the wire; returns its answers.
@@ -386,11 +362,8 @@ impl Host {
         let Ok(packet) = Icmpv4Packet::new_checked(ip.payload()) else {
             return;
         };
-        if let Ok(Icmpv4Repr::EchoReply {
-            ident,
-            seq_no,
-            data,
-        }) = Icmpv4Repr::parse(&packet, &ChecksumCapabilities::default())
+        if let Ok(Icmpv4Repr::EchoReply { ident, seq_no, data }) =
+            Icmpv4Repr::parse(&packet, &ChecksumCapabilities::default())
         {
             self.echoes.push((ident, seq_no, data.to_vec()));
         }
@@ -410,10 +383,7 @@ impl Lan {
     /// A network of these hosts.
     #[must_use]
     pub fn new(hosts: Vec<Host>) -> Self {
-        Self {
-            hosts,
-            sent: Vec::new(),
-        }
+        Self { hosts, sent: Vec::new() }
     }
 
     /// Carries what the adapter sent to the hosts and their answers back.

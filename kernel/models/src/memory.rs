@@ -55,7 +55,8 @@ impl Memory {
     #[must_use]
     pub fn device_read(&self, bus: u32, len: usize) -> Vec<u8> {
         let s = self.0.borrow();
-        let (base, bytes) = s.regions.range(..=bus).next_back().expect("DMA read outside any buffer");
+        let (base, bytes) =
+            s.regions.range(..=bus).next_back().expect("DMA read outside any buffer");
         let at = (bus - base) as usize;
         assert!(at + len <= bytes.len(), "DMA read past a buffer: {bus:#x}+{len}");
         bytes[at..at + len].to_vec()

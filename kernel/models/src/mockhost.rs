@@ -179,11 +179,7 @@ impl<F: UsbFunction> MockHost<F> {
     /// Stops the pipe of an endpoint (address, bit 7 = IN) with `error`.
     /// `false` = there is none.
     pub fn break_pipe(&mut self, address: u8, error: TransferError) -> bool {
-        match self
-            .pipes
-            .values_mut()
-            .find(|pipe| pipe.address() == address)
-        {
+        match self.pipes.values_mut().find(|pipe| pipe.address() == address) {
             Some(pipe) => {
                 pipe.stop(error);
                 true
@@ -204,26 +200,14 @@ impl<F: UsbFunction> MockHost<F> {
         now: Micros,
         control: &Control,
     ) -> Option<Result<Vec<u8>, TransferError>> {
-        let Control {
-            target,
-            setup,
-            out,
-            limit,
-            ..
-        } = control;
+        let Control { target, setup, out, limit, .. } = control;
         if self.lose_control {
             return None;
         }
-        if let Some(error) = self
-            .control_broken
-            .or_else(|| self.control_faults.pop_front())
-        {
+        if let Some(error) = self.control_broken.or_else(|| self.control_faults.pop_front()) {
             return Some(Err(error));
         }
-        if self
-            .addressed_at
-            .is_some_and(|at| now < at + ADDRESS_RECOVERY)
-        {
+        if self.addressed_at.is_some_and(|at| now < at + ADDRESS_RECOVERY) {
             self.too_early += 1;
             return Some(Err(TransferError::Transaction));
         }
@@ -263,13 +247,7 @@ impl<F: UsbFunction> MockHost<F> {
     }
 
     fn run_in(&mut self, id: u16) {
-        let Self {
-            function,
-            pipes,
-            device_toggles,
-            toggle_errors,
-            ..
-        } = self;
+        let Self { function, pipes, device_toggles, toggle_errors, .. } = self;
         let Some(pipe) = pipes.get_mut(&id) else {
             return;
         };
@@ -315,13 +293,7 @@ impl<F: UsbFunction> MockHost<F> {
     }
 
     fn run_out(&mut self, id: u16) {
-        let Self {
-            function,
-            pipes,
-            device_toggles,
-            toggle_errors,
-            ..
-        } = self;
+        let Self { function, pipes, device_toggles, toggle_errors, .. } = self;
         let Some(pipe) = pipes.get_mut(&id) else {
             return;
         };
@@ -361,11 +333,7 @@ impl<F: UsbFunction> UsbHost for MockHost<F> {
         self.now = now;
         match self.port {
             Port::Starting => {
-                self.port = if self.attached {
-                    Port::Settling
-                } else {
-                    Port::Empty
-                };
+                self.port = if self.attached { Port::Settling } else { Port::Empty };
             }
             Port::Settling if !self.stuck_port => {
                 let due = *self.settled_at.get_or_insert(now + SETTLE);
@@ -405,22 +373,15 @@ impl<F: UsbFunction> UsbHost for MockHost<F> {
             .control
             .as_ref()
             .filter(|_| !self.lose_control)
-            .map(|control| {
-                if control.due > self.now {
-                    control.due
-                } else {
-                    self.now + 125
-                }
-            });
-        let pipes = self
-            .pipes
-            .values()
-            .filter(|pipe| !pipe.stopped)
-            .filter_map(|pipe| match pipe.config.kind {
-                PipeKind::InterruptIn { .. } if pipe.done.is_empty() => Some(pipe.next_poll),
-                PipeKind::BulkOut if !pipe.packets.is_empty() => Some(self.now + 125),
-                _ => None,
-            });
+            .map(|control| if control.due > self.now { control.due } else { self.now + 125 });
+        let pipes = self.pipes.values().filter(|pipe| !pipe.stopped).filter_map(|pipe| match pipe
+            .config
+            .kind
+        {
+            PipeKind::InterruptIn { .. } if pipe.done.is_empty() => Some(pipe.next_poll),
+            PipeKind::BulkOut if !pipe.packets.is_empty() => Some(self.now + 125),
+            _ => None,
+        });
         pipes.chain(port).chain(control).min()
     }
 

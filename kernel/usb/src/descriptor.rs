@@ -48,10 +48,7 @@ fn byte(bytes: &[u8], at: usize) -> Result<u8, DescriptorError> {
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u16, DescriptorError> {
-    Ok(u16::from_le_bytes([
-        byte(bytes, at)?,
-        byte(bytes, at.saturating_add(1))?,
-    ]))
+    Ok(u16::from_le_bytes([byte(bytes, at)?, byte(bytes, at.saturating_add(1))?]))
 }
 
 /// The device descriptor (USB 2.0 table 9-8).
@@ -227,11 +224,7 @@ impl<'a> Configuration<'a> {
             }
         }
         let body = body.get(..checked).unwrap_or(body);
-        Ok(Self {
-            value,
-            truncated,
-            body,
-        })
+        Ok(Self { value, truncated, body })
     }
 
     /// Every descriptor after the header, in order.

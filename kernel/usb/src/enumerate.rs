@@ -60,23 +60,11 @@ pub enum Progress<M> {
 enum Step<M> {
     FirstBytes,
     Address,
-    Recovery {
-        until: Micros,
-    },
+    Recovery { until: Micros },
     Device,
-    Header {
-        device: DeviceDescriptor,
-        index: u8,
-    },
-    Whole {
-        device: DeviceDescriptor,
-        index: u8,
-        length: u16,
-    },
-    Configure {
-        configuration: u8,
-        function: M,
-    },
+    Header { device: DeviceDescriptor, index: u8 },
+    Whole { device: DeviceDescriptor, index: u8, length: u16 },
+    Configure { configuration: u8, function: M },
     Finished,
 }
 
@@ -99,12 +87,7 @@ impl<M: Copy> Enumerator<M> {
         // of the four, and eight bytes fit in one packet of each.
         let max_packet0 = if matches!(speed, Speed::Low) { 8 } else { 64 };
         Self {
-            target: DeviceTarget {
-                address: 0,
-                speed,
-                max_packet0,
-                behind,
-            },
+            target: DeviceTarget { address: 0, speed, max_packet0, behind },
             address,
             step: Step::FirstBytes,
             requester: Requester::new(),
@@ -150,20 +133,14 @@ impl<M: Copy> Enumerator<M> {
         statistics: &mut Statistics,
     ) -> Option<Progress<M>> {
         let (setup, stage) = match self.step {
-            Step::FirstBytes => (
-                get_descriptor(kind::DEVICE, 0, 0, 8),
-                Stage::DeviceDescriptor,
-            ),
+            Step::FirstBytes => (get_descriptor(kind::DEVICE, 0, 0, 8), Stage::DeviceDescriptor),
             Step::Address => (set_address(self.address), Stage::Address),
             Step::Recovery { until } if now < until => return Some(Progress::Running),
             Step::Recovery { .. } => {
                 self.step = Step::Device;
                 return None;
             }
-            Step::Device => (
-                get_descriptor(kind::DEVICE, 0, 0, 18),
-                Stage::DeviceDescriptor,
-            ),
+            Step::Device => (get_descriptor(kind::DEVICE, 0, 0, 18), Stage::DeviceDescriptor),
             Step::Header { device, index }
                 if index >= device.configurations.min(MAX_CONFIGURATIONS) =>
             {
@@ -199,10 +176,7 @@ impl<M: Copy> Enumerator<M> {
                     (self.step, fault == Fault::Transfer(TransferError::Stall))
                 {
                     // It owns to fewer configurations than it announced.
-                    self.step = Step::Header {
-                        device,
-                        index: index.saturating_add(1),
-                    };
+                    self.step = Step::Header { device, index: index.saturating_add(1) };
                     return None;
                 }
                 self.step = Step::Finished;
@@ -218,10 +192,7 @@ impl<M: Copy> Enumerator<M> {
                     self.step
                 {
                     self.malformed = Some(error);
-                    self.step = Step::Header {
-                        device,
-                        index: index.saturating_add(1),
-                    };
+                    self.step = Step::Header { device, index: index.saturating_add(1) };
                     return None;
                 }
                 self.step = Step::Finished;
@@ -239,10 +210,7 @@ impl<M: Copy> Enumerator<M> {
         scratch: &mut [u8; SCRATCH],
         statistics: &mut Statistics,
     ) -> Result<Option<usize>, Fault> {
-        match self
-            .requester
-            .poll(host, now, self.target, setup, scratch, statistics)
-        {
+        match self.requester.poll(host, now, self.target, setup, scratch, statistics) {
             Outcome::Running => Ok(None),
             Outcome::Done(length) => Ok(Some(length)),
             Outcome::Failed(error) => Err(Fault::Transfer(error)),
@@ -264,9 +232,7 @@ impl<M: Copy> Enumerator<M> {
             }
             Step::Address => {
                 self.target.address = self.address;
-                self.step = Step::Recovery {
-                    until: now.saturating_add(ADDRESS_RECOVERY),
-                };
+                self.step = Step::Recovery { until: now.saturating_add(ADDRESS_RECOVERY) };
             }
             Step::Device => {
                 let device = DeviceDescriptor::parse(received)?;
@@ -276,29 +242,18 @@ impl<M: Copy> Enumerator<M> {
             Step::Header { device, index } => {
                 let total = configuration_length(received)?;
                 let most = u16::try_from(SCRATCH).unwrap_or(u16::MAX);
-                self.step = Step::Whole {
-                    device,
-                    index,
-                    length: total.min(most),
-                };
+                self.step = Step::Whole { device, index, length: total.min(most) };
             }
             Step::Whole { device, index, .. } => {
                 let configuration = Configuration::parse(received)?;
                 self.step = match matcher(&device, &configuration, self.target.speed) {
-                    Some(function) => Step::Configure {
-                        configuration: configuration.value,
-                        function,
-                    },
-                    None => Step::Header {
-                        device,
-                        index: index.saturating_add(1),
-                    },
+                    Some(function) => {
+                        Step::Configure { configuration: configuration.value, function }
+                    }
+                    None => Step::Header { device, index: index.saturating_add(1) },
                 };
             }
-            Step::Configure {
-                configuration,
-                function,
-            } => {
+            Step::Configure { configuration, function } => {
                 self.step = Step::Finished;
                 return Ok(Some(Progress::Configured {
                     target: self.target,

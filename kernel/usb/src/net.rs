@@ -129,19 +129,8 @@ impl<H: UsbHost> UsbNet<H> {
             return None;
         };
         let (mac, source) = ecm.mac()?;
-        let Identity {
-            vendor,
-            product,
-            speed,
-        } = identity;
-        Some(Adapter {
-            vendor,
-            product,
-            speed,
-            mac,
-            source,
-            max_frame: ecm.max_frame(),
-        })
+        let Identity { vendor, product, speed } = identity;
+        Some(Adapter { vendor, product, speed, mac, source, max_frame: ecm.max_frame() })
     }
 
     /// When `poll` wants to be called at the latest, if nothing interrupts.
@@ -223,10 +212,7 @@ impl<H: UsbHost> UsbNet<H> {
             }
             (Phase::Adapter(ecm), Port::Ready(_)) => {
                 let signal = ecm.poll(&mut self.host, now, &mut self.scratch, &mut self.statistics);
-                if ecm
-                    .running_since()
-                    .is_some_and(|since| now.saturating_sub(since) >= PROVEN)
-                {
+                if ecm.running_since().is_some_and(|since| now.saturating_sub(since) >= PROVEN) {
                     self.failures = 0;
                 }
                 self.signalled(now, signal)
@@ -239,22 +225,10 @@ impl<H: UsbHost> UsbNet<H> {
             Progress::Running => return false,
             Progress::Identified(device) => {
                 let (vendor, product) = (device.vendor, device.product);
-                self.identity = Some(Identity {
-                    vendor,
-                    product,
-                    speed,
-                });
-                self.report(UsbEvent::Attached {
-                    vendor,
-                    product,
-                    speed,
-                });
+                self.identity = Some(Identity { vendor, product, speed });
+                self.report(UsbEvent::Attached { vendor, product, speed });
             }
-            Progress::Configured {
-                target,
-                configuration,
-                function,
-            } => {
+            Progress::Configured { target, configuration, function } => {
                 self.configuration = configuration;
                 self.phase = Phase::Adapter(Ecm::new(function, target, self.fallback_mac));
             }
@@ -275,11 +249,7 @@ impl<H: UsbHost> UsbNet<H> {
             Signal::None => return false,
             Signal::Up { mac, source } => {
                 let configuration = self.configuration;
-                self.report(UsbEvent::Configured {
-                    mac,
-                    source,
-                    configuration,
-                });
+                self.report(UsbEvent::Configured { mac, source, configuration });
             }
             Signal::Link { up } => self.report(UsbEvent::Link { up }),
             Signal::Failed(stage, fault) => self.fail(now, stage, fault),
@@ -292,15 +262,9 @@ impl<H: UsbHost> UsbNet<H> {
         self.close(now);
         let pause = FIRST_PAUSE << self.failures.min(PAUSE_DOUBLINGS);
         self.failures = self.failures.saturating_add(1);
-        self.phase = Phase::Pausing {
-            until: now.saturating_add(pause),
-        };
+        self.phase = Phase::Pausing { until: now.saturating_add(pause) };
         let failures = self.failures;
-        self.report(UsbEvent::Error {
-            stage,
-            fault,
-            failures,
-        });
+        self.report(UsbEvent::Error { stage, fault, failures });
     }
 
     fn detach(&mut self, now: Micros) {

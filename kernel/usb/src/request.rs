@@ -14,55 +14,28 @@ use sk_hal::usb::{DeviceTarget, Setup, StartError, TransferError, UsbHost};
 #[must_use]
 pub const fn get_descriptor(kind: u8, index: u8, language: u16, length: u16) -> Setup {
     let value = u16::from_le_bytes([index, kind]);
-    Setup {
-        request_type: 0x80,
-        request: 6,
-        value,
-        index: language,
-        length,
-    }
+    Setup { request_type: 0x80, request: 6, value, index: language, length }
 }
 
 /// SET_ADDRESS.
 #[must_use]
 pub const fn set_address(address: u8) -> Setup {
     let value = u16::from_le_bytes([address, 0]);
-    Setup {
-        request_type: 0x00,
-        request: 5,
-        value,
-        index: 0,
-        length: 0,
-    }
+    Setup { request_type: 0x00, request: 5, value, index: 0, length: 0 }
 }
 
 /// SET_CONFIGURATION.
 #[must_use]
 pub const fn set_configuration(configuration: u8) -> Setup {
     let value = u16::from_le_bytes([configuration, 0]);
-    Setup {
-        request_type: 0x00,
-        request: 9,
-        value,
-        index: 0,
-        length: 0,
-    }
+    Setup { request_type: 0x00, request: 9, value, index: 0, length: 0 }
 }
 
 /// SET_INTERFACE.
 #[must_use]
 pub const fn set_interface(interface: u8, alternate: u8) -> Setup {
-    let (value, index) = (
-        u16::from_le_bytes([alternate, 0]),
-        u16::from_le_bytes([interface, 0]),
-    );
-    Setup {
-        request_type: 0x01,
-        request: 11,
-        value,
-        index,
-        length: 0,
-    }
+    let (value, index) = (u16::from_le_bytes([alternate, 0]), u16::from_le_bytes([interface, 0]));
+    Setup { request_type: 0x01, request: 11, value, index, length: 0 }
 }
 
 /// CLEAR_FEATURE(ENDPOINT_HALT) for an endpoint address (bit 7 = IN). It also
@@ -70,26 +43,14 @@ pub const fn set_interface(interface: u8, alternate: u8) -> Setup {
 #[must_use]
 pub const fn clear_halt(endpoint: u8) -> Setup {
     let index = u16::from_le_bytes([endpoint, 0]);
-    Setup {
-        request_type: 0x02,
-        request: 1,
-        value: 0,
-        index,
-        length: 0,
-    }
+    Setup { request_type: 0x02, request: 1, value: 0, index, length: 0 }
 }
 
 /// SetEthernetPacketFilter (ECM 1.2 section 6.2.4) to the control interface.
 #[must_use]
 pub const fn set_packet_filter(interface: u8, filter: u16) -> Setup {
     let index = u16::from_le_bytes([interface, 0]);
-    Setup {
-        request_type: 0x21,
-        request: 0x43,
-        value: filter,
-        index,
-        length: 0,
-    }
+    Setup { request_type: 0x21, request: 0x43, value: filter, index, length: 0 }
 }
 
 /// Tries of one request.
@@ -137,8 +98,7 @@ impl Requester {
 
     /// When `poll` has something to do if the controller has not.
     pub(crate) fn deadline(&self) -> Option<Micros> {
-        self.attempt
-            .map(|a| if a.started { a.limit } else { a.not_before })
+        self.attempt.map(|a| if a.started { a.limit } else { a.not_before })
     }
 
     /// Starts or continues `setup`, a request without an OUT data stage. The

@@ -14,28 +14,15 @@ use sk_usb::descriptor::{Configuration, DeviceDescriptor, configuration_length, 
 fn exercise(bytes: &[u8]) -> Option<EcmLayout> {
     let _ = configuration_length(bytes);
     let configuration = Configuration::parse(bytes).ok()?;
-    let walked: usize = configuration
-        .descriptors()
-        .map(|raw| raw.bytes().len())
-        .sum();
+    let walked: usize = configuration.descriptors().map(|raw| raw.bytes().len()).sum();
     assert!(walked + 9 <= bytes.len());
-    assert!(
-        configuration
-            .descriptors()
-            .all(|raw| raw.bytes().len() >= 2)
-    );
+    assert!(configuration.descriptors().all(|raw| raw.bytes().len() >= 2));
     let interfaces = configuration.interfaces().count();
     assert_eq!(
         interfaces,
-        configuration
-            .descriptors()
-            .filter(|raw| raw.kind() == kind::INTERFACE)
-            .count()
+        configuration.descriptors().filter(|raw| raw.kind() == kind::INTERFACE).count()
     );
-    let endpoints: usize = configuration
-        .interfaces()
-        .map(|i| i.endpoints().count())
-        .sum();
+    let endpoints: usize = configuration.interfaces().map(|i| i.endpoints().count()).sum();
     assert!(endpoints * 7 <= walked);
     let device =
         DeviceDescriptor::parse(&[18, 1, 0, 2, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]).unwrap();
@@ -73,22 +60,9 @@ fn the_real_ones_are_understood() {
     let function = EcmFunction::qemu(MAC);
     assert_eq!(exercise(function.configuration_bytes(0)), None);
     let layout = exercise(function.configuration_bytes(1)).unwrap();
-    assert_eq!(
-        (
-            layout.control_interface,
-            layout.data_interface,
-            layout.alternate
-        ),
-        (0, 1, 1)
-    );
-    assert_eq!(
-        (layout.bulk_in.address, layout.bulk_in.max_packet),
-        (0x82, 64)
-    );
-    assert_eq!(
-        (layout.bulk_out.address, layout.bulk_out.max_packet),
-        (0x02, 64)
-    );
+    assert_eq!((layout.control_interface, layout.data_interface, layout.alternate), (0, 1, 1));
+    assert_eq!((layout.bulk_in.address, layout.bulk_in.max_packet), (0x82, 64));
+    assert_eq!((layout.bulk_out.address, layout.bulk_out.max_packet), (0x02, 64));
     assert_eq!((layout.mac_string, layout.max_frame), (3, 1514));
     let notification = layout.notification.unwrap();
     assert_eq!((notification.address, notification.max_packet), (0x81, 16));

@@ -47,11 +47,7 @@ fn unusable_station_addresses_fall_back() {
         let mut function = EcmFunction::qemu(MAC);
         function.faults.replace = vec![(3, 3, bytes.clone())];
         let rig = Rig::running(function);
-        assert_eq!(
-            configured(&rig),
-            Some((FALLBACK, MacSource::Fallback)),
-            "{bytes:x?}"
-        );
+        assert_eq!(configured(&rig), Some((FALLBACK, MacSource::Fallback)), "{bytes:x?}");
         assert_eq!(rig.net.mac(), Some(FALLBACK));
         assert!(rig.net.statistics().bad_descriptors > 0);
     }
@@ -91,10 +87,7 @@ fn refusals_that_do_matter_are_tried_for_ever_and_ever_slower() {
         function.faults.stall = vec![stall];
         let mut rig = Rig::new(function);
         rig.run(60_000_000);
-        assert_eq!(
-            first_error(&rig),
-            Some((stage, Fault::Transfer(TransferError::Stall)))
-        );
+        assert_eq!(first_error(&rig), Some((stage, Fault::Transfer(TransferError::Stall))));
         let resets = rig.host().resets;
         assert!((6..=10).contains(&resets), "{stage:?}: {resets} resets");
         rig.run(120_000_000);
@@ -131,10 +124,7 @@ fn bus_errors_are_tried_three_times() {
         rig.host().control_faults = [error; 3].into();
         rig.settle();
         assert!(rig.net.link_up());
-        assert_eq!(
-            first_error(&rig),
-            Some((Stage::DeviceDescriptor, Fault::Transfer(error)))
-        );
+        assert_eq!(first_error(&rig), Some((Stage::DeviceDescriptor, Fault::Transfer(error))));
         assert_eq!(rig.host().resets, 1);
     }
 }
@@ -145,10 +135,7 @@ fn a_dead_device_and_a_forgetful_controller_hold_up_nothing() {
     function.faults.nak_control = true;
     let mut rig = Rig::new(function);
     rig.run(10_000_000);
-    let timeout = (
-        Stage::DeviceDescriptor,
-        Fault::Transfer(TransferError::Timeout),
-    );
+    let timeout = (Stage::DeviceDescriptor, Fault::Transfer(TransferError::Timeout));
     assert_eq!(first_error(&rig), Some(timeout));
     rig.device().faults.nak_control = false;
     rig.run(10_000_000);
@@ -192,17 +179,8 @@ fn an_unsupported_device_is_named_once_and_left_alone() {
     function.faults.replace = vec![(2, 1, rndis)];
     let mut rig = Rig::new(function);
     rig.run(60_000_000);
-    let unsupported = UsbEvent::Unsupported {
-        vendor: 0x0525,
-        product: 0xa4a2,
-    };
-    assert_eq!(
-        rig.events
-            .iter()
-            .filter(|event| **event == unsupported)
-            .count(),
-        1
-    );
+    let unsupported = UsbEvent::Unsupported { vendor: 0x0525, product: 0xa4a2 };
+    assert_eq!(rig.events.iter().filter(|event| **event == unsupported).count(), 1);
     assert_eq!((rig.errors(), rig.host().resets), (0, 0));
     let requests = rig.host().log.len();
     rig.run(60_000_000);
@@ -250,19 +228,12 @@ fn lying_descriptors_are_errors_of_the_device() {
         rig.run(30_000_000);
         assert!(rig.net.link_up());
     }
-    for bytes in [
-        vec![],
-        vec![18, 1, 0, 2, 0, 0, 0, 9],
-        vec![18, 2, 0, 2, 0, 0, 0, 64],
-    ] {
+    for bytes in [vec![], vec![18, 1, 0, 2, 0, 0, 0, 9], vec![18, 2, 0, 2, 0, 0, 0, 64]] {
         let mut function = EcmFunction::qemu(MAC);
         function.faults.replace = vec![(1, 0, bytes)];
         let mut rig = Rig::new(function);
         rig.run(1_000_000);
-        assert!(matches!(
-            first_error(&rig),
-            Some((Stage::DeviceDescriptor, Fault::Descriptor(_)))
-        ));
+        assert!(matches!(first_error(&rig), Some((Stage::DeviceDescriptor, Fault::Descriptor(_)))));
     }
 }
 
@@ -279,10 +250,7 @@ fn a_configuration_longer_than_the_buffer_is_used_as_far_as_it_goes() {
     function.faults.replace = vec![(2, 1, cut)];
     let mut rig = Rig::new(function);
     rig.run(1_000_000);
-    assert!(matches!(
-        rig.events.last(),
-        Some(UsbEvent::Unsupported { .. })
-    ));
+    assert!(matches!(rig.events.last(), Some(UsbEvent::Unsupported { .. })));
 }
 
 #[test]
@@ -328,11 +296,7 @@ fn any_error_on_any_pipe_is_survived() {
             rig.run(10_000);
             assert!(rig.receive().is_none());
             rig.run(10_000);
-            assert_eq!(
-                rig.net.statistics().pipe_recoveries,
-                1,
-                "{error:?} {address:x}"
-            );
+            assert_eq!(rig.net.statistics().pipe_recoveries, 1, "{error:?} {address:x}");
             rig.echo(&frame(20, 1));
             rig.echo(&frame(20, 2));
             rig.assert_clean();
@@ -365,10 +329,7 @@ fn a_pipe_that_keeps_stopping_takes_the_adapter_down_not_the_stack() {
                 rig.transmit(&frame(60, 0));
             }
         }
-        assert_eq!(
-            first_error(&rig),
-            Some((stage, Fault::Transfer(TransferError::Stall)))
-        );
+        assert_eq!(first_error(&rig), Some((stage, Fault::Transfer(TransferError::Stall))));
         // In half a minute: the pauses grow although it comes up each time.
         let resets = rig.host().resets;
         assert!((4..=9).contains(&resets), "{resets}");
@@ -397,13 +358,9 @@ fn a_broken_notification_pipe_is_given_up_alone() {
 
 #[test]
 fn nonsense_notifications_change_nothing() {
-    for bytes in [
-        vec![0xa1],
-        vec![0; 8],
-        vec![0xff; 16],
-        vec![0xa1, 0x77, 0, 0, 0, 0, 0xff, 0xff],
-        vec![],
-    ] {
+    for bytes in
+        [vec![0xa1], vec![0; 8], vec![0xff; 16], vec![0xa1, 0x77, 0, 0, 0, 0, 0xff, 0xff], vec![]]
+    {
         let mut function = EcmFunction::qemu(MAC);
         function.notify = Notify::Never;
         let mut rig = Rig::running(function);
@@ -442,10 +399,7 @@ fn too_few_channels() {
     let mut rig = Rig::new(EcmFunction::qemu(MAC));
     rig.host().channels = 1;
     rig.run(3_000_000);
-    assert_eq!(
-        first_error(&rig),
-        Some((Stage::Open, Fault::Start(StartError::NoChannel)))
-    );
+    assert_eq!(first_error(&rig), Some((Stage::Open, Fault::Start(StartError::NoChannel))));
     assert_eq!(rig.host().stale_handles, 0);
     rig.host().channels = 8;
     rig.run(30_000_000);
@@ -457,10 +411,7 @@ fn a_small_control_buffer_is_named() {
     let mut rig = Rig::new(EcmFunction::qemu(MAC));
     rig.host().control_limit = 64;
     rig.run(1_000_000);
-    let expected = (
-        Stage::ConfigurationDescriptor,
-        Fault::Start(StartError::TooLong),
-    );
+    let expected = (Stage::ConfigurationDescriptor, Fault::Start(StartError::TooLong));
     assert_eq!(first_error(&rig), Some(expected));
 }
 

@@ -43,11 +43,7 @@ fn frames_in_a_row_stay_apart_and_in_order() {
             rig.run(1_000);
         }
         for (seed, length) in lengths.into_iter().enumerate() {
-            assert_eq!(
-                rig.device().pop_frame(),
-                Some(frame(length, seed)),
-                "{length}"
-            );
+            assert_eq!(rig.device().pop_frame(), Some(frame(length, seed)), "{length}");
         }
         rig.assert_clean();
     }
@@ -76,10 +72,7 @@ fn short_frames_are_padded_with_zeros_only() {
 fn lengths_that_are_no_frame_are_not_sent() {
     let mut rig = Rig::running(EcmFunction::qemu(MAC));
     for length in [0, 1, 13, 1515, 2048, 65_536] {
-        assert!(
-            !rig.net
-                .transmit(rig.now, length, &mut |_| panic!("filled {length}"))
-        );
+        assert!(!rig.net.transmit(rig.now, length, &mut |_| panic!("filled {length}")));
     }
     assert_eq!(rig.net.statistics().bad_length_out, 6);
     rig.echo(&frame(14, 0));

@@ -14,25 +14,13 @@ fn qemu_adapter_comes_up_in_the_right_order() {
     assert_eq!(
         rig.events,
         [
-            UsbEvent::Attached {
-                vendor: 0x0525,
-                product: 0xa4a2,
-                speed: Speed::Full
-            },
-            UsbEvent::Configured {
-                mac: MAC,
-                source: MacSource::Device,
-                configuration: QEMU_ECM
-            },
+            UsbEvent::Attached { vendor: 0x0525, product: 0xa4a2, speed: Speed::Full },
+            UsbEvent::Configured { mac: MAC, source: MacSource::Device, configuration: QEMU_ECM },
             UsbEvent::Link { up: true },
         ]
     );
-    let log: Vec<(u8, Setup)> = rig
-        .host()
-        .log
-        .iter()
-        .map(|(target, setup)| (target.address, *setup))
-        .collect();
+    let log: Vec<(u8, Setup)> =
+        rig.host().log.iter().map(|(target, setup)| (target.address, *setup)).collect();
     assert_eq!(
         log,
         [
@@ -56,18 +44,12 @@ fn qemu_adapter_comes_up_in_the_right_order() {
 #[test]
 fn setup_packets_have_their_bytes() {
     let golden: [(Setup, [u8; 8]); 6] = [
-        (
-            request::get_descriptor(1, 0, 0, 8),
-            [0x80, 6, 0, 1, 0, 0, 8, 0],
-        ),
+        (request::get_descriptor(1, 0, 0, 8), [0x80, 6, 0, 1, 0, 0, 8, 0]),
         (request::set_address(5), [0, 5, 5, 0, 0, 0, 0, 0]),
         (request::set_configuration(2), [0, 9, 2, 0, 0, 0, 0, 0]),
         (request::set_interface(1, 3), [1, 11, 3, 0, 1, 0, 0, 0]),
         (request::clear_halt(0x82), [2, 1, 0, 0, 0x82, 0, 0, 0]),
-        (
-            request::set_packet_filter(1, 0x0e),
-            [0x21, 0x43, 0x0e, 0, 1, 0, 0, 0],
-        ),
+        (request::set_packet_filter(1, 0x0e), [0x21, 0x43, 0x0e, 0, 1, 0, 0, 0]),
     ];
     for (setup, bytes) in golden {
         assert_eq!(setup.to_bytes(), bytes);
@@ -201,13 +183,8 @@ fn a_replug_between_two_polls_is_noticed() {
 #[test]
 fn small_first_packets_are_learnt() {
     let mut function = EcmFunction::qemu(MAC);
-    function.faults.replace = vec![(
-        1,
-        0,
-        vec![
-            18, 1, 0, 2, 2, 0, 0, 8, 0x25, 5, 0xa2, 0xa4, 0, 0, 1, 2, 10, 2,
-        ],
-    )];
+    function.faults.replace =
+        vec![(1, 0, vec![18, 1, 0, 2, 2, 0, 0, 8, 0x25, 5, 0xa2, 0xa4, 0, 0, 1, 2, 10, 2])];
     let mut rig = Rig::running(function);
     let log = &rig.host().log;
     assert_eq!(log[0].0.max_packet0, 64);

@@ -228,7 +228,25 @@ fn sessions() -> Seeds {
     let abort = ctrl(ask(9, Op::Abort, &Abort { task_id: task, reason: 1 }));
     let hello = [&[128][..], &piece(&datagrams::HELLO)].concat();
     let start = [&submit[..], &put, &commit, &run].concat();
+    let sealed_all: Vec<u8> = [
+        (Op::Submit as u8, 1, golden::ACCEPTED),
+        (Op::Commit as u8, 2, golden::STARTED),
+        (Op::Status as u8, 3, golden::TASK_STATUS),
+        (Op::Result as u8, 4, golden::RECEIPT),
+    ]
+    .into_iter()
+    .flat_map(|(op, id, body)| {
+        let mut buffer = [0; 900];
+        let head = control::answer(id, op, sk_abi::Status::OK, &(), &mut buffer);
+        let answer = [head.expect("room"), body].concat();
+        sealed(&|w: &mut FrameWriter<'_>| assert!(w.ctrl(&answer)))
+    })
+    .collect();
+    let output = sealed(&|w: &mut FrameWriter<'_>| {
+        assert!(w.chunk(Object::Stdout, 0, &[7; 1000]) && w.event(golden::PROGRESS));
+    });
     vec![
+        ("client", "answers", [&sealed_all[..], &output, &run].concat()),
         (
             "session",
             "task",

@@ -9,6 +9,7 @@
 mod adapter;
 mod boot;
 mod bytes;
+mod client;
 mod image;
 mod net;
 mod session;
@@ -18,7 +19,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 13] = [
     ("adapter", adapter::adapter),
     ("net", net::net),
     ("session", session::session),
+    ("client", client::client),
 ];
 
 /// Runs the target called `name`.

@@ -23,9 +23,9 @@ use self::machine::Machine;
 use crate::bytes::Bytes;
 
 const CLIENT: Endpoint = Endpoint { ip: [10, 0, 0, 2], port: 4000 };
-const PSK: [u8; 32] = [0x80; 32];
+pub(crate) const PSK: [u8; 32] = [0x80; 32];
 /// The boot id, which manifests name.
-const BOOT: [u8; 16] = [0x20; 16];
+pub(crate) const BOOT: [u8; 16] = [0x20; 16];
 
 struct World<'c> {
     server: Server<'c>,
@@ -36,8 +36,14 @@ struct World<'c> {
     answer: Option<Datagram>,
 }
 
-fn key(secret: u8) -> StaticKey {
+/// The client's key is 7, the board's 8.
+pub(crate) fn key(secret: u8) -> StaticKey {
     StaticKey::from_secret([secret; 32])
+}
+
+/// The same random numbers in every run.
+pub(crate) fn drbg() -> Drbg {
+    Drbg::new(&SeedMaterial { hardware: &[3; 64], rng_seed: &[4; 32], serial: 5, jitter: &[] })
 }
 
 fn config() -> Config {
@@ -91,8 +97,7 @@ impl World<'_> {
         self.receive(CLIENT, false, hello.emit().to_vec());
         self.run();
         let Some(Datagram::HelloReply(reply)) = self.answer else { panic!("no reply") };
-        let seed = SeedMaterial { hardware: &[3; 64], rng_seed: &[4; 32], serial: 5, jitter: &[] };
-        let ephemeral = Ephemeral::generate(&mut Drbg::new(&seed)).expect("random");
+        let ephemeral = Ephemeral::generate(&mut drbg()).expect("random");
         let said = InitPayload {
             hs_counter: 1,
             want_roles: Roles::SUBMIT.or(Roles::OBSERVE).or(Roles::OPERATE),

@@ -28,6 +28,7 @@ const FRAMES: u32 = 16;
 const DATAGRAMS: usize = 16;
 const RESOLVE_TRIES: u8 = 20;
 const RESOLVE_EVERY: Micros = 2_000;
+const OUTPUT_EVERY: Micros = 10_000;
 
 /// What a slot takes, and what a key agreement takes beside that.
 const SLOT_TIME: Micros = 25;
@@ -52,12 +53,17 @@ fn net(kernel: &mut Kernel, now: Micros) -> Option<Micros> {
     let mut sink = Sink { server: &mut kernel.server, machine: &mut kernel.machine };
     let frames = kernel.net.poll(now, &mut kernel.usb, FRAMES, &mut sink);
     kernel.net_events.extend(std::iter::from_fn(|| kernel.net.take_event()));
-    kernel.server.set_address_valid(kernel.net.address().is_some());
+    let reachable = kernel.net.address().is_some();
+    kernel.server.set_address_valid(reachable);
     kernel.model.advance(SLOT_TIME);
     if frames == FRAMES {
         kernel.events.raise(NET);
     }
-    kernel.events.raise(SESSION);
+    let unblocked = kernel.blocked && kernel.usb.can_transmit();
+    if frames > 0 || reachable != kernel.reachable || unblocked {
+        kernel.events.raise(SESSION);
+    }
+    kernel.reachable = reachable;
     kernel.net.next_deadline()
 }
 
@@ -65,13 +71,14 @@ fn session(kernel: &mut Kernel, now: Micros) -> Option<Micros> {
     let before = kernel.server.counters().agreements;
     let more = kernel.server.poll(now, &mut kernel.machine);
     let spent = kernel.server.counters().agreements.wrapping_sub(before);
+    let again = kernel.send(now);
     let mut wish = kernel.server.next_deadline();
-    match kernel.send(now) {
-        Sent::Nothing => {}
-        Sent::Again(at) => wish = Some(wish.map_or(at, |w| w.min(at))),
+    if kernel.blocked {
         // What is overdue is something to be sent, and waits for that.
-        Sent::Blocked => wish = wish.filter(|at| *at > now),
+        wish = wish.filter(|at| *at > now);
     }
+    let output = kernel.machine.ends_at().map(|_| now + OUTPUT_EVERY);
+    let wish = [wish, again, output].into_iter().flatten().min();
     kernel.session_events.extend(std::iter::from_fn(|| kernel.server.event()));
     kernel.model.advance(SLOT_TIME + Micros::from(spent) * AGREEMENT_TIME);
     if more {
@@ -85,16 +92,6 @@ struct Held {
     to: SocketAddrV4,
     len: usize,
     tries: u8,
-}
-
-/// How sending went.
-enum Sent {
-    /// There is nothing more to be sent.
-    Nothing,
-    /// There is more, then.
-    Again(Micros),
-    /// The adapter takes nothing; when it does, the slot is woken.
-    Blocked,
 }
 
 /// Time as the model has it.
@@ -116,6 +113,9 @@ pub struct Kernel {
     pub machine: Machine,
     scratch: [u8; MAX_DATAGRAM],
     held: Option<Held>,
+    /// Something is to be sent, and the adapter takes nothing.
+    blocked: bool,
+    reachable: bool,
     pub usb_events: Vec<UsbEvent>,
     pub net_events: Vec<AddressEvent>,
     pub session_events: Vec<Event>,
@@ -163,22 +163,26 @@ impl Kernel {
             machine,
             scratch: [0; MAX_DATAGRAM],
             held: None,
+            blocked: false,
+            reachable: false,
             usb_events: vec![],
             net_events: vec![],
             session_events: vec![],
         }
     }
 
-    fn send(&mut self, now: Micros) -> Sent {
+    fn send(&mut self, now: Micros) -> Option<Micros> {
+        self.blocked = false;
         for _ in 0..DATAGRAMS {
             let held = match self.held.take() {
                 Some(held) => held,
                 None => {
                     if !self.usb.can_transmit() {
-                        return Sent::Blocked;
+                        self.blocked = true;
+                        return None;
                     }
-                    let next = self.server.transmit(now, &mut self.machine, &mut self.scratch);
-                    let Some((to, len)) = next else { return Sent::Nothing };
+                    let (to, len) =
+                        self.server.transmit(now, &mut self.machine, &mut self.scratch)?;
                     let to = match to {
                         Destination::Endpoint(e) => e.into(),
                         Destination::Broadcast => {
@@ -195,10 +199,10 @@ impl Kernel {
                 && held.tries < RESOLVE_TRIES
             {
                 self.held = Some(Held { tries: held.tries + 1, ..held });
-                return Sent::Again(now + RESOLVE_EVERY);
+                return Some(now + RESOLVE_EVERY);
             }
         }
-        Sent::Again(now)
+        Some(now)
     }
 }
 

@@ -35,7 +35,7 @@ pub type Payload = fn(&[u8]) -> Vec<u8>;
 enum State {
     Idle,
     Running { since: Micros },
-    Ended(Ending),
+    Ended(Box<Ending>),
 }
 
 pub struct Machine {
@@ -86,7 +86,8 @@ impl Machine {
     fn end(&mut self, status: Status) {
         let wall_us = self.run_time;
         let usage = Usage { cpu_us: wall_us, wall_us, peak_mem: 4096, syscalls: 1 };
-        self.state = State::Ended(Ending { status, exit: 7, usage, ..Ending::default() });
+        let ending = Ending { status, exit: 7, usage, ..Ending::default() };
+        self.state = State::Ended(Box::new(ending));
     }
 
     /// Nothing of a task is left.
@@ -145,7 +146,7 @@ impl Board for Machine {
         match &self.state {
             State::Idle => TaskState::Idle,
             State::Running { .. } => TaskState::Running(Progress::default()),
-            State::Ended(ending) => TaskState::Ended(ending.clone()),
+            State::Ended(ending) => TaskState::Ended((**ending).clone()),
         }
     }
 

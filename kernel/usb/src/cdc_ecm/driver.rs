@@ -140,11 +140,7 @@ impl Ecm {
         Self {
             layout,
             target,
-            step: if layout.mac_string == 0 {
-                Step::Interface
-            } else {
-                Step::Language
-            },
+            step: if layout.mac_string == 0 { Step::Interface } else { Step::Language },
             requester: Requester::new(),
             mac: fallback_mac,
             source: MacSource::Fallback,
@@ -242,9 +238,7 @@ impl Ecm {
             Step::Open { limit } => return self.open(host, now, limit),
             Step::Running { since } => return Some(self.run(host, now, since, statistics)),
         };
-        let outcome = self
-            .requester
-            .poll(host, now, self.target, setup, scratch, statistics);
+        let outcome = self.requester.poll(host, now, self.target, setup, scratch, statistics);
         let fault = match outcome {
             Outcome::Running => return Some(Signal::None),
             Outcome::Done(length) => {
@@ -254,8 +248,7 @@ impl Ecm {
             Outcome::Failed(error) => Fault::Transfer(error),
             Outcome::Refused(error) => Fault::Start(error),
         };
-        self.refused(now, fault)
-            .map(|stage| Signal::Failed(stage, fault))
+        self.refused(now, fault).map(|stage| Signal::Failed(stage, fault))
     }
 
     /// The request of this step was answered with `received`.
@@ -275,9 +268,7 @@ impl Ecm {
                 Step::Interface
             }
             Step::Interface => Step::Filter,
-            Step::Filter => Step::Open {
-                limit: now.saturating_add(OPEN_LIMIT),
-            },
+            Step::Filter => Step::Open { limit: now.saturating_add(OPEN_LIMIT) },
             step @ (Step::Open { .. } | Step::Running { .. }) => step,
         };
     }
@@ -288,16 +279,12 @@ impl Ecm {
         let stall = fault == Fault::Transfer(TransferError::Stall);
         let deaf = stall || fault == Fault::Transfer(TransferError::Timeout);
         self.step = match self.step {
-            Step::Language if deaf => Step::Mac {
-                language: DEFAULT_LANGUAGE,
-            },
+            Step::Language if deaf => Step::Mac { language: DEFAULT_LANGUAGE },
             Step::Mac { .. } if deaf => Step::Interface,
             // Section 9.4.10: a device without alternates may refuse.
             Step::Interface if stall && self.layout.alternate == 0 => Step::Filter,
             // An optional request; such devices let everything through.
-            Step::Filter if deaf => Step::Open {
-                limit: now.saturating_add(OPEN_LIMIT),
-            },
+            Step::Filter if deaf => Step::Open { limit: now.saturating_add(OPEN_LIMIT) },
             Step::Language | Step::Mac { .. } => return Some(Stage::MacString),
             Step::Interface => return Some(Stage::Interface),
             Step::Filter => return Some(Stage::PacketFilter),
@@ -344,15 +331,11 @@ impl Ecm {
                 },
             };
             // No channel for it: the adapter works without.
-            self.notification.id = host
-                .open(now, config, usize::from(notification.max_packet))
-                .ok();
+            self.notification.id =
+                host.open(now, config, usize::from(notification.max_packet)).ok();
         }
         self.step = Step::Running { since: now };
-        Some(Signal::Up {
-            mac: self.mac,
-            source: self.source,
-        })
+        Some(Signal::Up { mac: self.mac, source: self.source })
     }
 
     /// Errors, notifications, the link.
@@ -379,9 +362,7 @@ impl Ecm {
             return Signal::None;
         }
         self.reported = self.link;
-        Signal::Link {
-            up: self.link == Link::Up,
-        }
+        Signal::Link { up: self.link == Link::Up }
     }
 
     /// Takes notifications.
@@ -433,10 +414,7 @@ impl Ecm {
         } else {
             let setup: Setup = clear_halt(address);
             self.recovering = Some(which);
-            match self
-                .requester
-                .poll(host, now, self.target, setup, &mut [], statistics)
-            {
+            match self.requester.poll(host, now, self.target, setup, &mut [], statistics) {
                 Outcome::Running => return None,
                 Outcome::Done(_) => {
                     self.recovering = None;

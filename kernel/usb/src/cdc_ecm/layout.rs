@@ -88,10 +88,7 @@ impl EcmLayout {
         let mut data_interface = control.number.checked_add(1)?;
         let mut mac_string = 0;
         let mut max_frame = MAX_FRAME;
-        for raw in control
-            .descriptors()
-            .filter(|raw| raw.kind() == kind::CS_INTERFACE)
-        {
+        for raw in control.descriptors().filter(|raw| raw.kind() == kind::CS_INTERFACE) {
             match raw.byte(2) {
                 Some(UNION) => data_interface = raw.byte(4).unwrap_or(data_interface),
                 Some(ETHERNET) => {
@@ -140,10 +137,7 @@ fn bulk(endpoint: &Endpoint, wants_in: bool, speed: Speed) -> Option<Bulk> {
         && endpoint.number() != 0
         && size.is_power_of_two()
         && (8..=most).contains(&size))
-    .then_some(Bulk {
-        address: endpoint.address,
-        max_packet: size,
-    })
+    .then_some(Bulk { address: endpoint.address, max_packet: size })
 }
 
 /// A usable interrupt IN endpoint (USB 2.0 section 5.7.3; bInterval by table 9-13).
@@ -160,11 +154,7 @@ fn notification(endpoint: &Endpoint, speed: Speed) -> Option<Notification> {
         Speed::High => 125 << (endpoint.interval.clamp(1, 16) - 1),
         _ => u32::from(endpoint.interval.max(1)) * 1000,
     };
-    Some(Notification {
-        address: endpoint.address,
-        max_packet: endpoint.max_packet,
-        interval,
-    })
+    Some(Notification { address: endpoint.address, max_packet: endpoint.max_packet, interval })
 }
 
 /// Why a station address is not usable.
@@ -187,10 +177,7 @@ pub fn parse_mac_string(descriptor: &[u8]) -> Result<[u8; 6], MacError> {
     let [length, kind::STRING, text @ ..] = descriptor else {
         return Err(MacError::Length);
     };
-    let text = text
-        .get(..24)
-        .filter(|_| *length >= 26)
-        .ok_or(MacError::Length)?;
+    let text = text.get(..24).filter(|_| *length >= 26).ok_or(MacError::Length)?;
     let mut mac = [0_u8; 6];
     for (octet, pair) in mac.iter_mut().zip(text.chunks_exact(4)) {
         let [high, 0, low, 0] = *pair else {

@@ -45,18 +45,7 @@ impl Notices {
             return Notice::Nothing;
         }
         self.missing = 0;
-        let [
-            REQUEST_TYPE,
-            notification,
-            value,
-            _,
-            _,
-            _,
-            low,
-            high,
-            data @ ..,
-        ] = bytes
-        else {
+        let [REQUEST_TYPE, notification, value, _, _, _, low, high, data @ ..] = bytes else {
             return Notice::Malformed;
         };
         // A length beyond what any notification has is not waited for.

@@ -24,12 +24,7 @@ pub fn variants() -> [EcmFunction; 2] {
 impl Rig {
     pub fn new(function: EcmFunction) -> Self {
         let net = UsbNet::new(MockHost::new(function), FALLBACK);
-        Self {
-            net,
-            now: 1_000,
-            events: Vec::new(),
-            polls: 0,
-        }
+        Self { net, now: 1_000, events: Vec::new(), polls: 0 }
     }
 
     /// A rig whose adapter carries frames.
@@ -53,11 +48,7 @@ impl Rig {
         let end = self.now + time;
         while self.now < end {
             self.poll();
-            let next = self
-                .net
-                .next_deadline()
-                .unwrap_or(end)
-                .clamp(self.now + 50, end);
+            let next = self.net.next_deadline().unwrap_or(end).clamp(self.now + 50, end);
             self.now = next.min(self.now + 1_000);
         }
         self.poll();
@@ -68,11 +59,7 @@ impl Rig {
         let end = self.now + time;
         while self.now < end {
             self.poll();
-            self.now = self
-                .net
-                .next_deadline()
-                .unwrap_or(end)
-                .clamp(self.now + 1, end);
+            self.now = self.net.next_deadline().unwrap_or(end).clamp(self.now + 1, end);
         }
         self.poll();
     }
@@ -97,16 +84,13 @@ impl Rig {
 
     pub fn receive(&mut self) -> Option<Vec<u8>> {
         let mut frame = None;
-        let got = self
-            .net
-            .receive(self.now, &mut |bytes| frame = Some(bytes.to_vec()));
+        let got = self.net.receive(self.now, &mut |bytes| frame = Some(bytes.to_vec()));
         assert_eq!(got, frame.is_some());
         frame
     }
 
     pub fn transmit(&mut self, frame: &[u8]) -> bool {
-        self.net
-            .transmit(self.now, frame.len(), &mut |to| to.copy_from_slice(frame))
+        self.net.transmit(self.now, frame.len(), &mut |to| to.copy_from_slice(frame))
     }
 
     /// One frame each way.
@@ -131,10 +115,7 @@ impl Rig {
 
     /// Errors reported so far.
     pub fn errors(&self) -> usize {
-        self.events
-            .iter()
-            .filter(|event| matches!(event, UsbEvent::Error { .. }))
-            .count()
+        self.events.iter().filter(|event| matches!(event, UsbEvent::Error { .. })).count()
     }
 }
 
@@ -146,7 +127,5 @@ pub fn padded(frame: &[u8]) -> Vec<u8> {
 }
 
 pub fn frame(length: usize, seed: usize) -> Vec<u8> {
-    (0..length)
-        .map(|i| u8::try_from((i * 7 + seed) % 251).unwrap())
-        .collect()
+    (0..length).map(|i| u8::try_from((i * 7 + seed) % 251).unwrap()).collect()
 }
