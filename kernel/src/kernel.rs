@@ -246,13 +246,18 @@ impl Kernel {
     /// Slot session: more to do at once?, and when next.
     pub fn session_step(&mut self, now: Micros) -> (bool, Option<Micros>) {
         let more = self.server.poll(now, self.tasks);
+        let again = self.send(now);
         let mut wish = self.server.next_deadline();
+        if self.blocked {
+            // What is overdue waits for a transmit buffer; the net slot wakes us.
+            wish = wish.filter(|&at| at > now);
+        }
         if self.tasks.is_running() {
             // New output is not a deadline of the engine's.
             let at = now + OUTPUT_EVERY;
             wish = Some(wish.map_or(at, |w| w.min(at)));
         }
-        if let Some(at) = self.send(now) {
+        if let Some(at) = again {
             wish = Some(wish.map_or(at, |w| w.min(at)));
         }
         while let Some(event) = self.server.event() {

@@ -33,6 +33,8 @@ pub const DIGEST_STEP: usize = 16 << 10;
 pub struct Limits {
     /// How long a result is held for its owner.
     pub hold: Micros,
+    /// How long at most, however busily the owner fetches it.
+    pub hold_max: Micros,
     /// How long the owner of a running task may be silent.
     pub owner_silence: Micros,
     /// Longest wall time of a task, ms.
@@ -41,14 +43,19 @@ pub struct Limits {
 
 impl Limits {
     /// What holds without a configuration.
-    pub const DEFAULT: Limits =
-        Limits { hold: 60 * SECOND, owner_silence: 30 * SECOND, wall_ms_max: u32::MAX };
+    pub const DEFAULT: Limits = Limits {
+        hold: 60 * SECOND,
+        hold_max: 600 * SECOND,
+        owner_silence: 30 * SECOND,
+        wall_ms_max: u32::MAX,
+    };
 
     /// What the policy says.
     #[must_use]
     pub const fn of(policy: &Policy) -> Self {
         Limits {
             hold: policy.hold_ms as Micros * MS,
+            hold_max: policy.hold_ms_max as Micros * MS,
             owner_silence: policy.session_lost_ms as Micros * MS,
             wall_ms_max: policy.wall_ms_max,
         }
@@ -122,8 +129,10 @@ enum Stage {
     Summing {
         sum: Sum,
     },
+    /// The receipt is there; held for the owner, longer while it fetches.
     Replying {
         until: Micros,
+        latest: Micros,
     },
     Scrub,
 }
@@ -199,6 +208,13 @@ impl Tasks {
         self.active.as_ref().is_some_and(|active| active.client == client)
     }
 
+    /// The owner is fetching its result: it is held on.
+    pub fn attended(&mut self, now: Micros) {
+        if let Stage::Replying { until, latest } = &mut self.stage {
+            *until = (now + self.limits.hold).clamp(*until, *latest);
+        }
+    }
+
     /// May the owner fetch output?
     #[must_use]
     pub const fn has_output(&self) -> bool {
@@ -230,7 +246,7 @@ impl Tasks {
             Stage::Receiving { expires, .. } => expires.saturating_sub(now).saturating_add(wall),
             Stage::Verifying { .. } | Stage::Loading => wall,
             Stage::Running { since } => since.saturating_add(wall).saturating_sub(now),
-            Stage::Replying { until } => until.saturating_sub(now),
+            Stage::Replying { until, .. } => until.saturating_sub(now),
             Stage::Summing { .. } | Stage::Scrub => 10 * MS,
         };
         u32::try_from(left / MS).unwrap_or(u32::MAX).max(1)
@@ -266,6 +282,14 @@ impl Tasks {
             Verdict::Fresh => {}
         }
         let facts = board.facts();
+        let superseded = self
+            .active
+            .as_ref()
+            .is_some_and(|a| a.client == client && a.manifest.task_id.seq < manifest.task_id.seq);
+        if superseded && matches!(self.stage, Stage::Replying { .. }) {
+            // Its owner has turned to the next task: RESULT_ACK was lost.
+            self.scrub();
+        }
         if !matches!(self.stage, Stage::Idle) {
             return Err((Status::BUSY, self.free_in_ms(now, facts.wall_ms_max)));
         }
@@ -529,7 +553,7 @@ impl Tasks {
             Stage::Receiving { stalls_at, expires } => {
                 earliest(&mut at, Some(stalls_at.min(expires)));
             }
-            Stage::Replying { until } => earliest(&mut at, Some(until)),
+            Stage::Replying { until, .. } => earliest(&mut at, Some(until)),
             Stage::Running { .. } => earliest(&mut at, self.owner_limit()),
             _ => {}
         }

@@ -8,6 +8,8 @@
 #[allow(dead_code, unreachable_pub, missing_docs)] // a test of the models uses the rest
 mod machine;
 
+use std::sync::OnceLock;
+
 use sk_session::base::{Destination, Endpoint, MS, Micros, SECOND};
 use sk_session::drbg::{Drbg, SeedMaterial};
 use sk_session::keys::{Ephemeral, StaticKey};
@@ -36,9 +38,12 @@ struct World<'c> {
     answer: Option<Datagram>,
 }
 
-/// The client's key is 7, the board's 8.
+/// The client's key is 7, the board's 8. Made once: most of the time of a run
+/// would go there.
 pub(crate) fn key(secret: u8) -> StaticKey {
-    StaticKey::from_secret([secret; 32])
+    static KEYS: [OnceLock<StaticKey>; 9] = [const { OnceLock::new() }; 9];
+    let make = || StaticKey::from_secret([secret; 32]);
+    KEYS[usize::from(secret)].get_or_init(make).clone()
 }
 
 /// The same random numbers in every run.

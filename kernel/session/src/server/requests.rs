@@ -108,7 +108,7 @@ impl Server<'_> {
                 self.feed.follow_if_owner(asker.session, self.tasks.owns(asker.client));
                 Ok((Due::Unsent, About::Task(task)))
             }
-            Some(Op::Fetch) => self.fetch(asker, body),
+            Some(Op::Fetch) => self.fetch(now, asker, body),
             Some(Op::ResultAck) => {
                 let task = control::decode(body).map_err(malformed)?;
                 self.tasks.result_ack(asker.client, task)?;
@@ -169,7 +169,7 @@ impl Server<'_> {
         }
     }
 
-    fn fetch(&mut self, asker: Asker, body: &[u8]) -> Decision {
+    fn fetch(&mut self, now: Micros, asker: Asker, body: &[u8]) -> Decision {
         let mut fetch: Fetch = control::decode(body).map_err(malformed)?;
         fetch.count = fetch.count.min(FETCH_MAX);
         match Object::new(fetch.object) {
@@ -180,6 +180,7 @@ impl Server<'_> {
                 if !self.tasks.owns(asker.client) {
                     return Err((Status::NOT_OWNER, 0));
                 }
+                self.tasks.attended(now);
                 self.feed.follow(asker.session);
             }
             Some(Object::Log) if asker.roles.contains(Roles::OPERATE) => {}

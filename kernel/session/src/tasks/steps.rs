@@ -58,7 +58,7 @@ impl Tasks {
                 }
             },
             Stage::Summing { .. } => self.sum_up(now, board, budget),
-            Stage::Replying { until } => {
+            Stage::Replying { until, .. } => {
                 if now >= *until {
                     self.scrub();
                 }
@@ -127,7 +127,8 @@ impl Tasks {
         let status = receipt.status();
         let (task, client, manifest) = (receipt.task_id, active.client, active.digest);
         self.journal.enter(Entry { client, manifest, receipt });
-        self.stage = Stage::Replying { until: now + self.limits.hold };
+        let latest = now + self.limits.hold_max.max(self.limits.hold);
+        self.stage = Stage::Replying { until: now + self.limits.hold, latest };
         Some(Change::Ended(task, status))
     }
 

@@ -1,0 +1,136 @@
+//! Large objects, many runs, a bad cable: what is fine once must be fine for
+//! long.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use e2e::bench::{Desk, noise, payload};
+use md5::{Digest, Md5};
+use sk_client::{Addressing, Client, Events, Limits, Store, Task};
+use sk_emulator::Faults;
+
+const MIB: usize = 1 << 20;
+
+fn hex(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn copy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("payloads/copy.c")
+}
+
+/// What `sk info` says of memory.
+fn memory(desk: &Desk, board: &str) -> String {
+    let info = desk.run(&["info", "--board", board], b"");
+    let text = String::from_utf8_lossy(&info.out).into_owned();
+    let line = text.lines().find(|line| line.starts_with("memory"));
+    line.unwrap_or_else(|| panic!("{info:?}")).to_owned()
+}
+
+/// `mov r0, #0; bx lr`, and a mebibyte of text after it.
+fn large_image() -> Vec<u8> {
+    let text_len = MIB as u32;
+    let mut image = vec![b'K', sk_abi::image::VERSION, 0];
+    let mut rest = text_len;
+    while rest >= 0x80 {
+        image.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    image.push(rest as u8);
+    let code = [0xE3A0_0000_u32, 0xE12F_FF1E];
+    image.extend(code.iter().flat_map(|word| word.to_le_bytes()));
+    image.extend(noise(MIB - 8, 5));
+    image
+}
+
+#[test]
+fn the_largest_image_and_input() {
+    let desk = Desk::new();
+    let _board = desk.emu("large", &[]);
+    let before = memory(&desk, "large");
+    let image = desk.folder().join("large.skp");
+    fs::write(&image, large_image()).unwrap();
+    let ran = desk.run_payload("large", &image, &[], b"");
+    assert_eq!((ran.code, ran.out.len()), (0, 0), "{}", ran.err);
+    let input = noise(16 * MIB, 9);
+    let ran = desk.run_payload("large", &payload("md5"), &["--timeout", "1m"], &input);
+    assert_eq!((ran.code, ran.out), (0, (hex(&input) + "\n").into_bytes()), "{}", ran.err);
+    assert_eq!(memory(&desk, "large"), before);
+}
+
+/// The emulated adapter sends a datagram in 13 ms, so this one takes minutes.
+#[test]
+fn the_largest_output() {
+    let desk = Desk::new();
+    let _board = desk.emu("talker", &[]);
+    let input = noise(16 * MIB, 11);
+    let options = ["--max-output", "16M", "--timeout", "1m"];
+    let ran = desk.run_payload("talker", &copy(), &options, &input);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out == input, "{} bytes of output differ", ran.out.len());
+}
+
+#[test]
+fn two_hundred_runs_in_a_row() {
+    let desk = Desk::new();
+    let _board = desk.emu("worker", &[]);
+    let before = memory(&desk, "worker");
+    let (md5, panics) = (payload("md5"), payload("panics"));
+    for run in 0..200_u32 {
+        // A fault now and then must leave nothing behind either.
+        if run % 20 == 19 {
+            assert_eq!(desk.run_payload("worker", &panics, &["--", "x"], b"").code, 134);
+            continue;
+        }
+        let input = noise(run as usize * 331, run);
+        let ran = desk.run_payload("worker", &md5, &[], &input);
+        assert_eq!(
+            (ran.code, ran.out),
+            (0, (hex(&input) + "\n").into_bytes()),
+            "run {run}: {}",
+            ran.err
+        );
+    }
+    assert_eq!(memory(&desk, "worker"), before);
+}
+
+/// Collects the output.
+#[derive(Default)]
+struct Output(Vec<u8>);
+
+impl Events for Output {
+    fn stdout(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn stderr(&mut self, _bytes: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_cable_that_loses_doubles_and_damages_frames() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(&dir.path().join("keys"));
+    let provisioned = store.provision("frayed", Addressing::Dhcp).unwrap();
+    let faults = Faults { lost: 50, doubled: 50, damaged: 10, seed: 0x5EED };
+    println!("seed {:#x}", faults.seed);
+    let mut config = e2e::zero();
+    config.blob = Some(provisioned.blob.clone());
+    config.faults = faults;
+    let mut board = e2e::start(config);
+    e2e::expect(&mut board, "DhcpBound");
+    let mut client = Client::new(store);
+    client.broadcast = false;
+    client.targets = vec![board.address().expect("an address")];
+    let image = fs::read(payload("md5")).unwrap();
+    for run in 0..10 {
+        let input = noise(MIB, run);
+        let found = client.find(&sk_client::Selector::Known).unwrap_or_else(|e| panic!("{e}"));
+        let mut output = Output::default();
+        let task = Task { limits: Limits::default(), ..Task::new(&image, &input) };
+        client.run(&found, &task, &mut output).unwrap_or_else(|e| panic!("run {run}: {e}"));
+        assert_eq!(String::from_utf8_lossy(&output.0).trim(), hex(&input), "run {run}");
+    }
+}
