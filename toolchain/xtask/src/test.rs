@@ -108,6 +108,7 @@ fn smoke(repo: &Repo) -> Result<()> {
 }
 
 fn end_to_end(repo: &Repo) -> Result<std::process::Command> {
+    build::guests(repo)?;
     let sk = payloads::build_sk(repo)?;
     let mut command = repo.cargo();
     command
