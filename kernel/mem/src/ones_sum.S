@@ -19,7 +19,9 @@ sk_ones_sum:
     ands    r12, r0, #3
     mov     r2, #0
     bne     5f
-1:  cmp     r1, #128
+
+.Lsum_words:
+    cmp     r1, #128
     bhs     3f
 
     @ Up to 31 words, entered where as many are left as there are: two
@@ -91,7 +93,7 @@ sk_ones_sum:
     mov     r2, r2, lsr r12
     mov     r2, r2, lsl r12
     subs    r1, r1, #4
-    bhs     1b
+    bhs     .Lsum_words
     @ To within the same word.
     rsb     r1, r1, #0
     mov     r1, r1, lsl #3

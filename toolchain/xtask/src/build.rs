@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Features of the kernel package, comma separated
     #[arg(long, value_delimiter = ',')]
     pub(crate) features: Vec<String>,
+    /// The guests of the end-to-end tests instead of the kernel
+    #[arg(long)]
+    pub(crate) guests: bool,
     /// Show the commands cargo runs
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -53,6 +56,9 @@ struct Reference {
 
 /// Builds kernel.elf, kernel.img and reference.json.
 pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
+    if options.guests {
+        return guests(repo);
+    }
     check_rust_src(repo)?;
     let git = describe(repo);
     let mut cargo = firmware(repo, "rustc", PACKAGE)?;

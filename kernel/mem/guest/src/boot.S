@@ -30,8 +30,7 @@ _start:
     ldr     r0, =0x0130041e             @ TO
     str     r0, [r4, #(0x013 * 4)]
     ldr     r0, =0x20210416             @ UART: device, shared
-    add     r1, r4, #(0x202 * 4)
-    str     r0, [r1]
+    str     r0, [r4, #(0x202 * 4)]
 
     mov     r0, #0
     mcr     p15, 0, r0, c7, c10, 4      @ DSB

@@ -3,12 +3,12 @@
 //!
 //! 1. [`costs`]: one line `cost NAME` for each call between the markers of the
 //!    counting plugin, which writes down the instructions in the same order,
-//!    then `costed`.
+//!    then `phase: costed`.
 //! 2. [`checks`]: every alignment and length, every kind of overlap, guard
 //!    bytes, and both ends of the two arenas, around which nothing is mapped;
-//!    then `all right`.
+//!    then `phase: all right`.
 //!
-//! Any fault ends it with a line that begins with `wrong`. Read by
+//! Any fault ends it with a line that begins with `phase: wrong`. Read by
 //! `toolchain/e2e/tests/memory.rs`.
 #![no_std]
 #![no_main]
@@ -20,6 +20,8 @@ mod memory;
 mod uart;
 
 use core::arch::global_asm;
+// The symbols that are tested.
+use sk_mem as _;
 use uart::say;
 
 global_asm!(include_str!("boot.S"), options(raw));
@@ -29,29 +31,30 @@ global_asm!(include_str!("boot.S"), options(raw));
 extern "C" fn guest_main() -> ! {
     memory::fill();
     costs::run();
-    say!("costed");
+    say!("phase: costed");
+    memory::fill();
     checks::run();
-    say!("all right");
+    say!("phase: all right");
     stop()
 }
 
 /// A byte outside the arenas was touched, or LDM or STM met no word boundary.
 #[unsafe(no_mangle)]
 extern "C" fn guest_aborted(pc: u32, address: u32) -> ! {
-    say!("wrong: data abort at pc {pc:#x}, address {address:#x}");
+    say!("phase: wrong: data abort at pc {pc:#x}, address {address:#x}");
     stop()
 }
 
 /// A routine did not give a register back.
 #[unsafe(no_mangle)]
 extern "C" fn guest_spoiled() -> ! {
-    say!("wrong: a register that a callee keeps was changed");
+    say!("phase: wrong: a register that a callee keeps was changed");
     stop()
 }
 
 #[panic_handler]
 fn panicked(info: &core::panic::PanicInfo) -> ! {
-    say!("wrong: {}", info.message());
+    say!("phase: wrong: {}", info.message());
     stop()
 }
 
