@@ -18,9 +18,8 @@
 //! What they rely on (ARM1176JZF-S TRM 4.2, 8.1; ARM ARM A2.7): SCTLR.U = 1 and
 //! A = 0, and normal memory, where LDR, STR, LDRH and STRH need no alignment.
 //! So none of them may be called before the MMU is on, nor on registers of
-//! devices. LDM and STM get word boundaries only. No byte is loaded outside
-//! what was asked for, but for [`ones_sum`], which loads whole words of which
-//! at least one byte was; nothing is prefetched beyond it either. VFP registers
+//! devices. LDM and STM get word boundaries only. Nothing is loaded or prefetched
+//! outside the bytes asked for: neighbours may be a bus master's. VFP registers
 //! are not touched: the kernel has none.
 //!
 //! What each call may cost, in instructions, is in `budgets.toml`; a guest
@@ -46,9 +45,7 @@ mod arm {
 
     #[inline(always)]
     pub(crate) fn ones_sum(data: &[u8]) -> u32 {
-        // SAFETY: it reads the slice, and what else lies in the first and in
-        // the last of its words, which cannot be in another page; writes
-        // nothing. Nothing of those bytes is in the result.
+        // SAFETY: it reads the slice and writes nothing.
         unsafe { sk_ones_sum(data.as_ptr(), data.len()) }
     }
 }

@@ -1,11 +1,11 @@
 @ sk_ones_sum(from, len): one's complement sum of little-endian words, the last
 @ one padded with zeros (RFC 1071).
 @
-@ Words are loaded from word boundaries only. If `from` is on none, the bytes
-@ before it in its word are taken out, and the sum, in which now every byte
-@ weighs 256 times as much as it should for each place it is off, is rotated
-@ back (section 2 (B): so are sums). The last word is loaded whole and its
-@ bytes beyond the end are taken out: no word is touched that has none of ours.
+@ Words may be loaded from anywhere, so short data is added as it lies. Long
+@ data goes by ldm, which needs word boundaries: the bytes before the first one
+@ are put where they would be in a word of their own, and the sum, in which
+@ every byte then weighs 256 times as much as it should for each place `from`
+@ was off, is rotated back in the end (section 2 (B): so are sums).
 @
 @ r0 address, r1 bytes left, r2 sum, r12 places to be rotated, in bits.
 
@@ -16,17 +16,17 @@
     .global sk_ones_sum
     .type   sk_ones_sum, %function
 sk_ones_sum:
-    ands    r12, r0, #3
-    mov     r2, #0
-    bne     5f
-
-.Lsum_words:
+    cmp     r1, #4
+    blo     5f
     cmp     r1, #128
-    bhs     3f
+    bhs     6f
+    mov     r2, #0
+    mov     r12, #0
 
     @ Up to 31 words, entered where as many are left as there are: two
     @ instructions, 8 bytes, for each.
-2:  bic     r3, r1, #3
+.Lsum_words:
+    bic     r3, r1, #3
     rsb     r3, r3, #124
     adds    r2, r2, #0                  @ C := 0
     add     pc, pc, r3, lsl #1
@@ -37,10 +37,11 @@ sk_ones_sum:
     .endr
     ands    r1, r1, #3                  @ leaves C
     beq     4f
-    ldr     r3, [r0]
+    @ The last four bytes, less those that have been added.
+    add     r0, r0, r1
+    ldr     r3, [r0, #-4]
     rsb     r1, r1, #4
     mov     r1, r1, lsl #3
-    mov     r3, r3, lsl r1
     mov     r3, r3, lsr r1
     adcs    r2, r2, r3
 4:  adcs    r2, r2, #0
@@ -48,9 +49,33 @@ sk_ones_sum:
     mov     r0, r2, ror r12
     bx      lr
 
+    @ Less than a word.
+5:  mov     r2, #0
+    mov     r12, #0
+    movs    r1, r1, lsl #31             @ C: 2, N: 1
+    ldrhcs  r2, [r0], #2
+    movcs   r12, #16
+    ldrbmi  r3, [r0]
+    orrmi   r2, r2, r3, lsl r12
+    mov     r0, r2
+    bx      lr
+
+6:  ands    r12, r0, #3
+    moveq   r2, #0
+    beq     7f
+    ldr     r2, [r0]
+    bic     r0, r0, #3
+    add     r0, r0, #4
+    sub     r1, r1, #4
+    add     r1, r1, r12
+    mov     r12, r12, lsl #3
+    mov     r2, r2, lsl r12
+    cmp     r1, #128
+    blo     .Lsum_words
+
     @ 64 bytes at a time as long as there are 64 more, in which the lines that
     @ are asked for lie. The loop's end is found without touching C.
-3:  push    {r4-r10, lr}
+7:  push    {r4-r10, lr}
     sub     r10, r1, #64
     bic     r10, r10, #63
     sub     r1, r1, r10
@@ -81,25 +106,6 @@ sk_ones_sum:
     adcs    r2, r2, #0
     adc     r2, r2, #0
     pop     {r4-r10, lr}
-    b       2b
-
-    @ From within a word.
-5:  cmp     r1, #0
-    beq     6f
-    bic     r0, r0, #3
-    ldr     r2, [r0], #4
-    add     r1, r1, r12
-    mov     r12, r12, lsl #3
-    mov     r2, r2, lsr r12
-    mov     r2, r2, lsl r12
-    subs    r1, r1, #4
-    bhs     .Lsum_words
-    @ To within the same word.
-    rsb     r1, r1, #0
-    mov     r1, r1, lsl #3
-    mov     r2, r2, lsl r1
-    mov     r2, r2, lsr r1
-6:  mov     r0, r2, ror r12
-    bx      lr
+    b       .Lsum_words
     .size   sk_ones_sum, . - sk_ones_sum
     .popsection
