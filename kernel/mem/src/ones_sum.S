@@ -7,6 +7,9 @@
 @ every byte then weighs 256 times as much as it should for each place `from`
 @ was off, is rotated back in the end (section 2 (B): so are sums).
 @
+@ The last carry goes in without another: sum and carry are never all ones at
+@ once, as no addition of a word to anything else makes them so.
+@
 @ r0 address, r1 bytes left, r2 sum, r12 places to be rotated, in bits.
 
     .syntax unified
@@ -44,8 +47,7 @@ sk_ones_sum:
     mov     r1, r1, lsl #3
     mov     r3, r3, lsr r1
     adcs    r2, r2, r3
-4:  adcs    r2, r2, #0
-    adc     r2, r2, #0
+4:  adc     r2, r2, #0
     mov     r0, r2, ror r12
     bx      lr
 
@@ -103,7 +105,6 @@ sk_ones_sum:
     adcs    r2, r2, lr
     teq     r0, r10
     bne     1b
-    adcs    r2, r2, #0
     adc     r2, r2, #0
     pop     {r4-r10, lr}
     b       .Lsum_words
