@@ -15,12 +15,12 @@
 //! | `memcmp.S` | `memcmp`, `bcmp` |
 //! | `ones_sum.S` | behind [`ones_sum`] |
 //!
-//! What they rely on (ARM1176JZF-S TRM 4.2, 8.1; ARM ARM A2.7): SCTLR.U = 1 and
-//! A = 0, and normal memory, where LDR, STR, LDRH and STRH need no alignment.
+//! What they rely on (ARM1176JZF-S TRM 4.2): SCTLR.U = 1 and A = 0, and normal
+//! memory, where LDR, STR, LDRH and STRH need no alignment.
 //! So none of them may be called before the MMU is on, nor on registers of
-//! devices. LDM and STM get word boundaries only. Nothing is loaded or prefetched
-//! outside the bytes asked for: neighbours may be a bus master's. VFP registers
-//! are not touched: the kernel has none.
+//! devices. LDM and STM get word boundaries only. No byte is loaded that was not
+//! asked for, and no line prefetched that holds none: neighbours may be a bus
+//! master's. VFP registers are not touched: the kernel has none.
 //!
 //! What each call may cost, in instructions, is in `budgets.toml`; a guest
 //! (`guest/`) counts and checks every one on the emulated core
