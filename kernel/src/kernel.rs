@@ -313,7 +313,7 @@ impl Kernel {
                 self.say(format_args!("session: client {client} at {a}.{b}.{c}.{d}:{}", from.port));
             }
             Event::SessionDown { client } => {
-                self.say(format_args!("session: client {client} left"))
+                self.say(format_args!("session: client {client} left"));
             }
             Event::Denied => self.say(format_args!("session: somebody was refused")),
             Event::Accepted { task, client } => {

@@ -174,7 +174,7 @@ impl Machine {
         match mailbox.get(&timer, &power) {
             Ok(state) if state.is_on() => say(format_args!("usb: powered")),
             other => {
-                say(format_args!("usb: power request answered {other:?}; trying all the same"))
+                say(format_args!("usb: power request answered {other:?}; trying all the same"));
             }
         }
         Self {

@@ -29,6 +29,8 @@ mod tasks;
 mod timetable;
 
 use core::arch::global_asm;
+// memcpy and its kin, in place of the compiler's.
+use sk_mem as _;
 
 global_asm!(include_str!("boot.S"), options(raw));
 global_asm!(include_str!("vectors.S"), options(raw));

@@ -24,6 +24,10 @@
 //! does not offer them refuses it before it runs.
 #![cfg_attr(target_os = "none", no_std)]
 
+// Its symbols take the place of the compiler's.
+#[cfg(feature = "mem")]
+use sk_mem as _;
+
 mod error;
 mod kernel;
 

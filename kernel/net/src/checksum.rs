@@ -3,8 +3,8 @@
 //!
 //! One's complement addition does not care about byte order (RFC 1071 section
 //! 2 (B)) nor about word size, so [`native`] adds whole machine words as they
-//! lie in memory. All payload goes through it: a version in assembly replaces
-//! this one function.
+//! lie in memory. All payload goes through it: on the board it is assembly
+//! (`sk-mem`).
 
 /// One's complement sum of `data` as big-endian 16-bit words, an odd last byte
 /// padded with zero; folded to 16 bits, not inverted.
@@ -15,28 +15,9 @@ pub fn sum(data: &[u8]) -> u16 {
 
 /// The same in the byte order of the machine: as the words lie in memory.
 #[must_use]
+#[inline]
 pub fn native(data: &[u8]) -> u16 {
-    // A 64-bit sum of 32-bit words cannot overflow below 16 GiB of data.
-    let mut total = 0u64;
-    let (blocks, rest) = data.as_chunks::<32>();
-    for block in blocks {
-        let (words, _) = block.as_chunks::<4>();
-        for word in words {
-            total += u64::from(u32::from_ne_bytes(*word));
-        }
-    }
-    let (words, tail) = rest.as_chunks::<4>();
-    for word in words {
-        total += u64::from(u32::from_ne_bytes(*word));
-    }
-    if !tail.is_empty() {
-        let mut last = [0; 4];
-        for (to, from) in last.iter_mut().zip(tail) {
-            *to = *from;
-        }
-        total += u64::from(u32::from_ne_bytes(last));
-    }
-    fold(total)
+    fold(u64::from(sk_mem::ones_sum(data)))
 }
 
 /// Adds the carries back in until 16 bits are left; in any byte order.

@@ -1,4 +1,5 @@
-//! `cargo xtask build`: the kernel.
+//! `cargo xtask build`: the kernel; and the guests of the end-to-end tests, which
+//! are built as it is.
 //!
 //! The kernel is built for a target file of our own (`linker/`), so `core` and
 //! `alloc` are built with it, and that takes flags which the pinned stable
@@ -21,6 +22,7 @@ use crate::repo::{self, Repo, output};
 
 /// The package, the profile and the target file of the kernel.
 const PACKAGE: &str = "serverkernel";
+const MEM_GUEST: &str = "mem-guest";
 const PROFILE: &str = "firmware";
 const TARGET: &str = "armv6-none-sk";
 
@@ -30,6 +32,9 @@ pub(crate) struct Options {
     /// Features of the kernel package, comma separated
     #[arg(long, value_delimiter = ',')]
     pub(crate) features: Vec<String>,
+    /// The guests of the end-to-end tests instead of the kernel
+    #[arg(long)]
+    pub(crate) guests: bool,
     /// Show the commands cargo runs
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -51,11 +56,12 @@ struct Reference {
 
 /// Builds kernel.elf, kernel.img and reference.json.
 pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
+    if options.guests {
+        return guests(repo);
+    }
     check_rust_src(repo)?;
-    let script = repo.root.join("linker/kernel.ld");
-    ensure!(script.is_file(), "{} is missing", script.display());
     let git = describe(repo);
-    let mut cargo = firmware(repo, "build")?;
+    let mut cargo = firmware(repo, "rustc", PACKAGE)?;
     cargo.env("SK_GIT", &git);
     if !options.features.is_empty() {
         cargo.arg("--features").arg(options.features.join(","));
@@ -63,11 +69,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     if options.verbose {
         cargo.arg("--verbose");
     }
-    let built = repo.target.join(TARGET).join(PROFILE).join(PACKAGE);
-    relink_after(&script, &built);
-    repo::run(&mut cargo)?;
-    let elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
-    let image = image::flatten(&elf).with_context(|| format!("{}", built.display()))?;
+    let (elf, image) = link(repo, cargo, PACKAGE, "linker/kernel.ld")?;
     let reference = Reference {
         sha256: hex(&Sha256::digest(&image)),
         size: image.len(),
@@ -89,35 +91,68 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// Builds the guest that checks and counts `sk-mem`'s routines.
+pub(crate) fn guests(repo: &Repo) -> Result<()> {
+    check_rust_src(repo)?;
+    let cargo = firmware(repo, "rustc", MEM_GUEST)?;
+    let (_, image) = link(repo, cargo, MEM_GUEST, "kernel/mem/guest/guest.ld")?;
+    fs::create_dir_all(repo.artefacts())?;
+    write(repo.artefacts().join(format!("{MEM_GUEST}.img")), &image)
+}
+
+/// Runs `cargo rustc`, the linker with a script of its own, and returns the ELF
+/// file and the image.
+fn link(
+    repo: &Repo,
+    mut cargo: Command,
+    package: &str,
+    script: &str,
+) -> Result<(Vec<u8>, Vec<u8>)> {
+    let path = repo.root.join(script);
+    ensure!(path.is_file(), "{} is missing", path.display());
+    let built = repo.target.join(TARGET).join(PROFILE).join(package);
+    relink_after(&path, &built, package);
+    // To the linker of this package only: all else is shared among them.
+    cargo.arg("--").arg(format!("-Clink-arg=-T{script}"));
+    repo::run(cargo.arg("-Clink-arg=--build-id=sha1"))?;
+    let elf = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+    let image = image::flatten(&elf).with_context(|| format!("{}", built.display()))?;
+    Ok((elf, image))
+}
+
 /// Cargo does not know that the linker script went into the program: if the
 /// script is the newer one, the program is removed, so that cargo makes it
 /// again.
-fn relink_after(script: &Path, built: &Path) {
+fn relink_after(script: &Path, built: &Path, package: &str) {
     let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     if changed(script) <= changed(built) {
         return;
     }
     let Some(dir) = built.parent() else { return };
+    let stem = package.replace('-', "_");
     let files = fs::read_dir(dir.join("deps")).into_iter().flatten().flatten();
     for file in files {
-        if file.file_name().to_string_lossy().starts_with(&format!("{PACKAGE}-")) {
+        if file.file_name().to_string_lossy().starts_with(&format!("{stem}-")) {
             let _ = fs::remove_file(file.path());
         }
     }
 }
 
-/// Clippy on the kernel, whose glue builds for no other target.
+/// Clippy on what builds for no other target: the kernel's glue, the guest.
 pub(crate) fn clippy(repo: &Repo) -> Result<()> {
     check_rust_src(repo)?;
-    let mut cargo = firmware(repo, "clippy")?;
-    repo::run(cargo.args(["--", "--deny", "warnings"]))
+    for package in [PACKAGE, MEM_GUEST] {
+        let mut cargo = firmware(repo, "clippy", package)?;
+        repo::run(cargo.args(["--", "--deny", "warnings"]))?;
+    }
+    Ok(())
 }
 
-/// `cargo VERB` for the kernel.
-fn firmware(repo: &Repo, verb: &str) -> Result<Command> {
+/// `cargo VERB` for the kernel or what is built like it.
+fn firmware(repo: &Repo, verb: &str, package: &str) -> Result<Command> {
     let mut cargo = repo.cargo();
     cargo
-        .args([verb, "--package", PACKAGE, "--profile", PROFILE])
+        .args([verb, "--package", package, "--profile", PROFILE])
         .arg("--target")
         .arg(format!("linker/{TARGET}.json"))
         .args(["-Zjson-target-spec", "-Zbuild-std=core,alloc"])
@@ -135,8 +170,7 @@ fn rustflags(repo: &Repo) -> Result<Vec<String>> {
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .context("neither CARGO_HOME nor HOME is set")?;
-    let mut flags =
-        vec!["-Clink-arg=-Tlinker/kernel.ld".to_owned(), "-Clink-arg=--build-id=sha1".to_owned()];
+    let mut flags = Vec::new();
     for (from, to) in [
         (cargo_home.join("registry/src"), "/registry"),
         (PathBuf::from(sysroot).join("lib/rustlib/src/rust"), "/rust"),
