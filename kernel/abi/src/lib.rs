@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod image;
+pub mod net;
 pub mod service;
 pub mod status;
 pub mod task;

@@ -10,6 +10,7 @@
 //! macro, so the dispatcher, the payload's veneer and the C header cannot
 //! disagree with it.
 
+use crate::net::{Addresses, Neighbour, UdpInfo, UdpPeer, UdpRecv};
 use crate::{Never, TaskInfo};
 
 /// Size of the kernel's tables: slots are below this.
@@ -73,6 +74,21 @@ macro_rules! for_each_service {
             "Waits until `time.now` reaches a value.";
         34 TimeCycles time_cycles "time.cycles/1" () -> u32,
             "The core's cycle counter (wraps; means nothing in an emulator).";
+
+        40 NetBind net_bind "net.bind/1" (port: u32, flags: u32) -> i32,
+            "Takes the datagrams for a UDP port, 0: any free one; which. Flag 1: for all ports but the kernel's; 0.";
+        41 NetRecv net_recv "net.recv/1" (buf: *mut u8, len: u32, info: *mut UdpInfo) -> i32,
+            "Waits for a datagram and copies it; how many bytes.";
+        42 NetRecvUntil net_recv_until "net.recv_until/1" (args: *const UdpRecv) -> i32,
+            "As `net.recv`, but waits no longer than until a value of `time.now`.";
+        43 NetSend net_send "net.send/1" (peer: *const UdpPeer, buf: *const u8, len: u32) -> i32,
+            "Sends a datagram; 0.";
+        44 NetAddresses net_addresses "net.addresses/1" (out: *mut Addresses) -> i32,
+            "Writes the board's addresses; 0.";
+        45 NetArp net_arp "net.arp/1" (out: *mut Neighbour, max: u32) -> u32,
+            "Writes at most `max` entries of the ARP table; how many.";
+        46 NetClose net_close "net.close/1" (port: u32) -> i32,
+            "Gives a port back, 0: all of them; 0.";
     } };
 }
 
@@ -195,6 +211,11 @@ pub fn c_type(rust: &str) -> Option<&'static str> {
         "*mut u32" | "* mut u32" => "uint32_t *",
         "*mut u64" | "* mut u64" => "uint64_t *",
         "*const TaskInfo" | "* const TaskInfo" => "const struct sk_task_info *",
+        "*mut UdpInfo" | "* mut UdpInfo" => "struct sk_udp_info *",
+        "*const UdpRecv" | "* const UdpRecv" => "const struct sk_udp_recv *",
+        "*const UdpPeer" | "* const UdpPeer" => "const struct sk_udp_peer *",
+        "*mut Addresses" | "* mut Addresses" => "struct sk_addresses *",
+        "*mut Neighbour" | "* mut Neighbour" => "struct sk_neighbour *",
         _ => return None,
     })
 }

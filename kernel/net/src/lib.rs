@@ -42,6 +42,7 @@ mod inbound;
 mod limit;
 mod net;
 mod stack;
+pub mod task;
 mod upkeep;
 
 pub use address::Address;
@@ -51,6 +52,7 @@ pub use event::AddressEvent;
 pub use flow::MAX_PAYLOAD;
 pub use net::{Net, NetConfig, NetMode, SendError};
 pub use stack::NetStorage;
+pub use task::Sockets;
 
 use core::net::SocketAddrV4;
 
