@@ -9,6 +9,7 @@ use crate::dma;
 use crate::machine::{Console, Machine, Timer};
 use crate::tasks::{Tasks, Turn};
 use crate::timetable::{CONSOLE, EVENTS, NET, SESSION, SLOTS, TABLE, USB};
+use crate::wire::Wire;
 use core::fmt::Write;
 use core::mem::MaybeUninit;
 use core::net::{Ipv4Addr, SocketAddrV4};
@@ -25,7 +26,7 @@ use sk_drivers::systimer::{Armed, Channel};
 use sk_exec::Executive;
 use sk_hal::net::FrameDevice;
 use sk_hal::{Clock, Micros};
-use sk_net::{Address, Net, NetConfig, NetMode, NetStorage, SendError, UdpMeta, UdpSink};
+use sk_net::{Address, Net, NetConfig, NetMode, NetStorage, SendError, Sockets, UdpMeta, UdpSink};
 use sk_session::base::{Destination, Endpoint};
 use sk_session::server::{Event, Server};
 use sk_usb::UsbNet;
@@ -34,6 +35,8 @@ use sk_wire::control::Phase;
 
 /// Period of the tick while a payload runs.
 const TICK: Micros = 1_000;
+/// The timer is set no farther ahead than this.
+const FARTHEST: Micros = 1 << 30;
 /// Frames handled in one run of the net slot.
 const FRAMES: u32 = 16;
 /// Datagrams sent in one run of the session slot.
@@ -44,7 +47,8 @@ const OUTPUT_EVERY: Micros = 10_000;
 const RESOLVE_TRIES: u8 = 20;
 const RESOLVE_EVERY: Micros = 2_000;
 
-type Usb = UsbNet<Dwc2<Mmio, Caches>>;
+/// The adapter on this board.
+pub type Usb = UsbNet<Dwc2<Mmio, Caches>>;
 
 /// Large things live in static memory, not on the stack.
 type Place<T> = Claim<MaybeUninit<T>>;
@@ -54,6 +58,8 @@ static STORAGE: Place<NetStorage<'static>> = Claim::new(MaybeUninit::uninit());
 static TASKS: Place<Tasks<Timer>> = Claim::new(MaybeUninit::uninit());
 static USB_NET: Place<Usb> = Claim::new(MaybeUninit::uninit());
 static CONSOLE_PLACE: Place<Console> = Claim::new(MaybeUninit::uninit());
+/// What waits for a task that is busy: about 32 datagrams of full length.
+static QUEUE: Claim<[u8; 48 * 1024]> = Claim::new([0; 48 * 1024]);
 static SCRATCH: Claim<[u8; MAX_DATAGRAM]> = Claim::new([0; MAX_DATAGRAM]);
 
 fn place<T>(at: &'static Place<T>, value: T) -> &'static mut T {
@@ -91,6 +97,10 @@ pub struct Kernel {
     /// There is an address, as of the last run of the net slot.
     reachable: bool,
     phase: Phase,
+    /// The match the timer is set for; passed: none.
+    alarm: Micros,
+    /// The adapter may have more frames than were taken from it.
+    more_frames: bool,
 }
 
 /// Puts the kernel together on a board that was brought up.
@@ -98,7 +108,11 @@ pub fn start(m: Machine) -> Kernel {
     let now = m.timer.now();
     let mut gpio = m.gpio;
     let led = m.board.led.filter(|&led| gpio.init_led(led).is_ok());
-    let tasks = place(&TASKS, Tasks::new(m.timer, m.memory, m.region, m.drbg, m.config));
+    let port = m.config.map_or(sk_wire::PORT, |c| c.net.port);
+    let queue = QUEUE.take().expect("taken once");
+    let sockets = Sockets::new(queue, port, now as u16);
+    let tasks = Tasks::new(m.timer, m.memory, m.region, m.drbg, m.config, sockets);
+    let tasks = place(&TASKS, tasks);
     tasks.facts.abi = u16::from(sk_abi::ABI_VERSION);
     tasks.facts.mhz = m.cpufreq.as_ref().map_or(0, |f| (f.now / 1_000_000) as u16);
     tasks.facts.wall_ms_max = m.config.map_or(0, |c| c.policy.wall_ms_max);
@@ -144,7 +158,9 @@ pub fn start(m: Machine) -> Kernel {
         net,
         server,
         tasks,
-        port: m.config.map_or(sk_wire::PORT, |c| c.net.port),
+        port,
+        alarm: 0,
+        more_frames: false,
         scratch: SCRATCH.take().expect("taken once"),
         held: None,
         blocked: false,
@@ -171,35 +187,128 @@ impl Kernel {
         }
     }
 
-    /// One turn of the payload, at most until the next tick.
+    /// Turns of the payload, until a tick or something else is due. While it
+    /// does nothing but wait for datagrams and answer them, it goes round here,
+    /// past the timetable: see [`Kernel::network_turn`].
     fn task_turn(&mut self, executive: &Executive<'_, Kernel, SLOTS>) {
-        let now = self.timer.now();
-        let at = (now + TICK).min(self.tasks.deadline().max(now + 1));
-        let turn = match self.timer.arm(Channel::C1, at) {
-            Armed::Set => self.tasks.turn(),
-            Armed::AlreadyPassed => Turn::Interrupted,
-        };
-        self.timer.ack(Channel::C1);
-        match turn {
-            // USB does not interrupt a payload: it is looked after once a tick.
-            Turn::Interrupted => EVENTS.raise(USB),
-            Turn::Over => EVENTS.raise(SESSION),
-            Turn::Waiting(until) => {
-                let due = executive.next_due(self.timer.now()).unwrap_or(until);
-                self.sleep_until(until.min(due));
+        // Slots wish for nothing new while none runs.
+        let mut due = None;
+        loop {
+            let now = self.timer.now();
+            let at = (now + TICK).min(self.tasks.deadline().max(now + 1));
+            let turn = if self.wake_by(now, at) {
+                self.tasks.turn(&mut Wire { net: self.net, usb: self.usb })
+            } else {
+                Turn::Interrupted
+            };
+            while let Some(line) = self.tasks.log_line() {
+                self.say(format_args!("payload: {line}"));
+            }
+            match turn {
+                // USB does not interrupt a payload: it is looked after once a tick.
+                Turn::Interrupted => {
+                    self.timer.ack(Channel::C1);
+                    self.alarm = 0;
+                    return EVENTS.raise(USB);
+                }
+                Turn::Over => return EVENTS.raise(SESSION),
+                Turn::Waiting(until) => {
+                    let due = executive.next_due(self.timer.now()).unwrap_or(until);
+                    return self.sleep_until(until.min(due));
+                }
+                Turn::Network(until) => {
+                    let due = *due.get_or_insert_with(|| {
+                        executive.next_due(self.timer.now()).unwrap_or(Micros::MAX)
+                    });
+                    if !self.network_turn(until, due) {
+                        return;
+                    }
+                }
             }
         }
-        while let Some(line) = self.tasks.log_line() {
-            self.say(format_args!("payload: {line}"));
+    }
+
+    /// Sees to it that the timer interrupts at `at` or before. `false` = that
+    /// time has passed.
+    fn wake_by(&mut self, now: Micros, at: Micros) -> bool {
+        // A match that comes too early costs less than arming for each wait.
+        if now < self.alarm && self.alarm <= at {
+            return true;
         }
+        let at = at.min(now + FARTHEST);
+        let armed = self.timer.arm(Channel::C1, at) == Armed::Set;
+        self.alarm = if armed { at } else { 0 };
+        armed
+    }
+
+    /// Waits with the payload for the network, at most until `until`, or until
+    /// `due`, when the timetable must have its turn. `true` = the payload can
+    /// go on.
+    ///
+    /// This is what an echo costs, so nothing else is done here: a finished
+    /// transfer is taken from the controller, a frame from the adapter, and a
+    /// datagram put into the payload's buffer. Whatever else comes in goes
+    /// where it always goes, and ends the wait if a slot has to act on it.
+    fn network_turn(&mut self, until: Micros, due: Micros) -> bool {
+        let at = until.min(due);
+        loop {
+            let now = self.timer.now();
+            if now >= until {
+                return true;
+            }
+            if now >= due || EVENTS.any() {
+                return false;
+            }
+            if self.more_frames && self.take_frames(now) {
+                return true;
+            }
+            if EVENTS.any() {
+                return false;
+            }
+            self.irq.enable(Source::USB);
+            if self.wake_by(now, at) {
+                cp15::wfi();
+            }
+            let usb = self.irq.pending().contains(Source::USB);
+            self.irq.disable(Source::USB);
+            if usb {
+                let now = self.timer.now();
+                self.usb.poll(now);
+                self.usb_events();
+                self.unblock();
+                // A send that could not be made may work now.
+                if self.take_frames(now) || self.tasks.is_ready() {
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Frames, one after the other until the payload has what it waits for.
+    fn take_frames(&mut self, now: Micros) -> bool {
+        for _ in 0..FRAMES {
+            let address = self.net.address();
+            let mut sink =
+                Sink { server: self.server, tasks: self.tasks, port: self.port, address };
+            self.more_frames = self.net.poll(now, self.usb, 1, &mut sink) > 0;
+            self.net_events();
+            if !self.more_frames || EVENTS.any() {
+                return false;
+            }
+            if self.tasks.is_ready() {
+                return true;
+            }
+        }
+        EVENTS.raise(NET);
+        false
     }
 
     /// Sleeps until `at` or an interrupt, whichever is first.
     fn sleep_until(&mut self, at: Micros) {
         self.irq.enable(Source::USB);
-        if self.timer.arm(Channel::C1, at) == Armed::Set {
+        let now = self.timer.now();
+        if self.wake_by(now, at) {
             cp15::wfi();
-            self.timer.ack(Channel::C1);
         }
         if self.irq.pending().contains(Source::USB) {
             EVENTS.raise(USB);
@@ -216,19 +325,30 @@ impl Kernel {
     /// Slot usb.
     pub fn usb_step(&mut self, now: Micros) -> Option<Micros> {
         self.usb.poll(now);
+        self.usb_events();
+        self.usb.next_deadline()
+    }
+
+    fn usb_events(&mut self) {
         while let Some(event) = self.usb.event() {
             self.say(format_args!("usb: {event:?}"));
         }
-        self.usb.next_deadline()
+    }
+
+    fn net_events(&mut self) {
+        while let Some(event) = self.net.take_event() {
+            self.say(format_args!("net: {event:?}"));
+            // The session engine is told of the address by the slot.
+            EVENTS.raise(NET);
+        }
     }
 
     /// Slot net: events to be raised, and when next.
     pub fn net_step(&mut self, now: Micros) -> (u32, Option<Micros>) {
-        let mut sink = Sink { server: self.server, tasks: self.tasks, port: self.port };
+        let address = self.net.address();
+        let mut sink = Sink { server: self.server, tasks: self.tasks, port: self.port, address };
         let frames = self.net.poll(now, self.usb, FRAMES, &mut sink);
-        while let Some(event) = self.net.take_event() {
-            self.say(format_args!("net: {event:?}"));
-        }
+        self.net_events();
         let reachable = self.net.address().is_some();
         self.server.set_address_valid(reachable);
         let mut raised = 0;
@@ -236,11 +356,19 @@ impl Kernel {
             raised |= NET;
         }
         // The session slot is dear; an idle pass of this one is no reason for it.
-        if frames > 0 || reachable != self.reachable || (self.blocked && self.usb.can_transmit()) {
+        if reachable != self.reachable {
             raised |= SESSION;
         }
+        self.unblock();
         self.reachable = reachable;
         (raised, self.net.next_deadline())
+    }
+
+    /// Wakes the session slot, if it waits for a transmit buffer and there is one.
+    fn unblock(&self) {
+        if self.blocked && self.usb.can_transmit() {
+            EVENTS.raise(SESSION);
+        }
     }
 
     /// Slot session: more to do at once?, and when next.
@@ -387,20 +515,28 @@ impl Kernel {
     }
 }
 
-/// Takes datagrams for the service port to the session engine.
+/// Takes datagrams for the service port to the session engine, those for the
+/// task's ports to the task.
 struct Sink<'k> {
     server: &'k mut Server<'static>,
     tasks: &'k mut Tasks<Timer>,
     port: u16,
+    address: Option<Address>,
 }
 
 impl UdpSink for Sink<'_> {
+    #[inline]
     fn wants(&self, port: u16) -> bool {
-        port == self.port
+        port == self.port || self.tasks.wants(port)
     }
 
+    #[inline]
     fn datagram(&mut self, now: Micros, meta: &UdpMeta, payload: &mut [u8]) {
+        if meta.dst.port() != self.port {
+            return self.tasks.datagram(meta, self.address, payload);
+        }
         let from = Endpoint { ip: meta.src.ip().octets(), port: meta.src.port() };
         self.server.receive(now, from, meta.broadcast, payload, self.tasks);
+        EVENTS.raise(SESSION);
     }
 }

@@ -27,6 +27,7 @@ mod streams;
 mod task;
 mod tasks;
 mod timetable;
+mod wire;
 
 use core::arch::global_asm;
 // memcpy and its kin, in place of the compiler's.

@@ -12,12 +12,15 @@ use crate::memory::Memory;
 use crate::region::Region;
 use crate::streams::Streams;
 use crate::task::{Context, Reason};
+use crate::wire::{self, Desk, Wire};
 use sk_abi::status::FaultRecord;
 use sk_abi::{Status, TaskInfo};
 use sk_bcm2835::{Caches, cp15};
 use sk_drivers::mmu::{Area, Attr, PAGE, SECTION};
 use sk_hal::{Clock, Entropy, Micros};
 use sk_loader::{Access, Layout, Load, Part, Plan, Request};
+use sk_net::task::Arrived;
+use sk_net::{Address, Sockets, UdpMeta};
 use sk_services::{Allowed, Outcome, Park, dispatch};
 use sk_session::drbg::Drbg;
 use sk_session::server::board::Progress;
@@ -62,6 +65,8 @@ pub enum Turn {
     Interrupted,
     /// The payload waits: until this time, or for as long as others like.
     Waiting(Micros),
+    /// It waits for the network, at most until this time.
+    Network(Micros),
     /// It has come to its end.
     Over,
 }
@@ -92,6 +97,7 @@ pub struct Tasks<K> {
     services: Option<sk_services::Task>,
     info: TaskInfo,
     streams: Streams<K>,
+    sockets: Sockets<'static>,
     context: Context,
     parked: Option<Park>,
     started: Micros,
@@ -113,6 +119,7 @@ impl<K: Clock + Copy> Tasks<K> {
         region: Region,
         drbg: Option<Drbg>,
         config: Option<&'static Config>,
+        sockets: Sockets<'static>,
     ) -> Self {
         Self {
             clock,
@@ -136,6 +143,7 @@ impl<K: Clock + Copy> Tasks<K> {
             services: None,
             info: TaskInfo::default(),
             streams: Streams::new(clock, region),
+            sockets,
             context: Context::empty(),
             parked: None,
             started: 0,
@@ -165,7 +173,7 @@ impl<K: Clock + Copy> Tasks<K> {
     }
 
     /// Lets the payload have a turn, until an interrupt, a wait or its end.
-    pub fn turn(&mut self) -> Turn {
+    pub fn turn(&mut self, wire: &mut Wire<'_>) -> Turn {
         if !self.is_running() {
             return Turn::Over;
         }
@@ -176,8 +184,11 @@ impl<K: Clock + Copy> Tasks<K> {
         if now >= self.deadline {
             return self.finish(Status::WALL_DEADLINE, 0, None);
         }
+        if self.cpu_ms != 0 && self.cpu_us > u64::from(self.cpu_ms) * 1000 {
+            return self.finish(Status::CPU_LIMIT, 0, None);
+        }
         if let Some(park) = self.parked.take() {
-            let outcome = self.with_services(|ctx| park.resume(ctx));
+            let outcome = self.with_services(wire, |ctx| park.resume(ctx));
             match self.settle(outcome) {
                 Some(turn) => return turn,
                 None if self.parked.is_some() => return self.waiting(),
@@ -194,7 +205,7 @@ impl<K: Clock + Copy> Tasks<K> {
                     let [a, b, c, d, ..] = self.context.r;
                     self.syscalls = self.syscalls.saturating_add(1);
                     self.last_service = (slot as u16).saturating_add(1);
-                    let outcome = self.with_services(|ctx| dispatch(slot, [a, b, c, d], ctx));
+                    let outcome = self.with_services(wire, |ctx| dispatch(slot, [a, b, c, d], ctx));
                     if let Some(turn) = self.settle(outcome) {
                         return turn;
                     }
@@ -202,35 +213,62 @@ impl<K: Clock + Copy> Tasks<K> {
                         return self.waiting();
                     }
                 }
-                Reason::Interrupt => {
-                    let over = self.cpu_ms != 0 && self.cpu_us > u64::from(self.cpu_ms) * 1000;
-                    return if over {
-                        self.finish(Status::CPU_LIMIT, 0, None)
-                    } else {
-                        Turn::Interrupted
-                    };
-                }
+                Reason::Interrupt => return Turn::Interrupted,
                 _ => return self.faulted(reason),
             }
         }
     }
 
     fn waiting(&self) -> Turn {
-        Turn::Waiting(match self.parked {
-            Some(Park::SleepUntil(at)) => at.min(self.deadline),
-            _ => 0,
-        })
+        match self.parked {
+            Some(Park::SleepUntil(at)) => Turn::Waiting(at.min(self.deadline)),
+            Some(Park::Receive(wait)) => Turn::Network(wait.until.min(self.deadline)),
+            Some(Park::Send(wait)) => Turn::Network(wait.again.min(wait.until).min(self.deadline)),
+            _ => Turn::Waiting(0),
+        }
+    }
+
+    /// Is a datagram for `port` the running task's?
+    #[inline]
+    pub fn wants(&self, port: u16) -> bool {
+        self.sockets.wants(port)
+    }
+
+    /// A datagram for the task: into its buffer if it waits for one, else into
+    /// the queue.
+    #[inline]
+    pub fn datagram(&mut self, meta: &UdpMeta, address: Option<Address>, payload: &[u8]) {
+        self.sockets.heard(meta, address);
+        if let (Some(park), Some(layout)) = (self.parked, &self.layout) {
+            let mut view = View { region: &mut self.region, layout };
+            let info = wire::info(&Arrived::new(meta, payload.len()));
+            if let Some(outcome) = park.deliver(&mut view, &info, payload) {
+                self.parked = None;
+                // Where it goes was checked when the task began to wait, and its
+                // memory has not changed: nothing but a return.
+                let _ = self.settle(outcome);
+                return;
+            }
+        }
+        self.sockets.keep(meta, payload);
+    }
+
+    /// Should it have a turn, now that the network has moved?
+    pub fn is_ready(&self) -> bool {
+        !matches!(self.parked, Some(Park::Receive(_)))
     }
 
     fn with_services(
         &mut self,
-        call: impl FnOnce(&mut sk_services::Context<'_, View<'_>, Streams<K>>) -> Outcome,
+        wire: &mut Wire<'_>,
+        call: impl FnOnce(&mut sk_services::Context<'_, View<'_>, Desk<'_, '_, K>>) -> Outcome,
     ) -> Outcome {
         let (Some(layout), Some(task)) = (&self.layout, &mut self.services) else {
             return Outcome::End(sk_services::Ending { status: Status::KERNEL_BUG, code: -1 });
         };
         let mut view = View { region: &mut self.region, layout };
-        call(&mut sk_services::Context { memory: &mut view, board: &mut self.streams, task })
+        let mut desk = Desk { streams: &mut self.streams, sockets: &mut self.sockets, wire };
+        call(&mut sk_services::Context { memory: &mut view, board: &mut desk, task })
     }
 
     /// Acts on what a service call came to; `None` = the payload goes on, or
@@ -298,6 +336,7 @@ impl<K: Clock + Copy> Tasks<K> {
         };
         self.parked = None;
         self.stop = None;
+        self.sockets.end();
         self.state = State::Ended(Ending { status, exit, usage, fault, detail: 0, message });
         cp15::reset_task_registers();
         Turn::Over
@@ -568,6 +607,10 @@ impl<K: Clock + Copy> Board for Tasks<K> {
         self.stop = None;
         self.parked = None;
         self.streams.begin();
+        if let Some(client) = self.config.and_then(|c| c.clients().get(self.client)) {
+            let (policy, packets_per_s) = wire::policy(client);
+            self.sockets.begin(policy, packets_per_s);
+        }
         self.info.deadline_us = self.deadline;
         if let Some(task) = &mut self.services {
             task.deadline = self.deadline;

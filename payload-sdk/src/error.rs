@@ -68,6 +68,12 @@ from! {
     core::array::TryFromSliceError => "the input has the wrong length";
 }
 
+impl From<sk_abi::net::NetError> for Error {
+    fn from(error: sk_abi::net::NetError) -> Self {
+        Self::new(error.text())
+    }
+}
+
 /// What the function of [`crate::entry!`] may return.
 pub trait IntoCode {
     /// The exit code; says why on the error stream if it is a failure.

@@ -20,9 +20,12 @@
 //! next call, the log is cut. Memory is the host's.
 
 use crate::{IntoCode, Kernel};
+use sk_abi::net::{self, Addresses, Neighbour, NetError, UdpInfo, UdpPeer};
 use sk_abi::{TaskInfo, task};
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::net::SocketAddrV4;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// How the payload ended.
@@ -55,6 +58,8 @@ pub struct Report {
     pub beats: u32,
     /// Microseconds from start to end.
     pub elapsed_us: u64,
+    /// Datagrams sent: where to and from which port, and their bytes.
+    pub sent: Vec<(UdpPeer, Vec<u8>)>,
 }
 
 impl Report {
@@ -78,6 +83,15 @@ pub struct Fake {
     limit: u64,
     stop_at: u64,
     info: TaskInfo,
+    datagrams: Vec<Datagram>,
+}
+
+/// A datagram of the script.
+#[derive(Clone, Debug)]
+struct Datagram {
+    at: u64,
+    peer: UdpPeer,
+    bytes: Vec<u8>,
 }
 
 impl Default for Fake {
@@ -97,6 +111,7 @@ impl Fake {
             tick: 0,
             limit: 3_600_000_000,
             stop_at: u64::MAX,
+            datagrams: Vec::new(),
             info: TaskInfo {
                 abi: u32::from(sk_abi::ABI_VERSION),
                 size: task::TASK_INFO_SIZE,
@@ -150,6 +165,40 @@ impl Fake {
         self
     }
 
+    /// A datagram that arrives `at` microseconds after the start, from `from`,
+    /// at port `to`; lost if that port is not bound by then. The board's address
+    /// is 192.168.7.2/24.
+    ///
+    /// ```
+    /// use payload_sdk::{Error, Kernel, fake::Fake};
+    ///
+    /// fn run(k: &Kernel) -> Result<(), Error> {
+    ///     let net = k.net();
+    ///     net.bind(7)?;
+    ///     let got = net.recv(&mut [0; 100])?.peer;
+    ///     net.send(&got, b"pong")?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let from = "192.168.7.9:4000".parse().unwrap();
+    /// let report = Fake::new().datagram(20, from, 7, *b"ping").run(run);
+    /// assert_eq!(report.sent[0].1, b"pong");
+    /// assert_eq!(report.elapsed_us, 20);
+    /// ```
+    #[must_use]
+    pub fn datagram(
+        mut self,
+        at: u64,
+        from: SocketAddrV4,
+        to: u16,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        let peer = UdpPeer { ip: from.ip().octets(), port: from.port(), local_port: to };
+        self.datagrams.push(Datagram { at, peer, bytes: bytes.into() });
+        self.datagrams.sort_by_key(|d| d.at);
+        self
+    }
+
     /// The board it runs on.
     #[must_use]
     pub fn board(mut self, board: crate::Board) -> Self {
@@ -171,6 +220,15 @@ impl Fake {
             error: Vec::new(),
             log: Vec::new(),
             beats: 0,
+            ports: Vec::new(),
+            any: false,
+            coming: self
+                .datagrams
+                .into_iter()
+                .map(|d| Datagram { at: start.saturating_add(d.at), ..d })
+                .collect(),
+            arrived: VecDeque::new(),
+            sent: Vec::new(),
         };
         let deadline_us = start.saturating_add(self.limit);
         let info = TaskInfo {
@@ -204,6 +262,7 @@ impl Fake {
             log: state.log,
             beats: state.beats,
             elapsed_us: state.now - start,
+            sent: state.sent,
         }
     }
 }
@@ -222,7 +281,34 @@ struct State {
     error: Vec<u8>,
     log: Vec<String>,
     beats: u32,
+    ports: Vec<u16>,
+    any: bool,
+    coming: VecDeque<Datagram>,
+    arrived: VecDeque<Datagram>,
+    sent: Vec<(UdpPeer, Vec<u8>)>,
 }
+
+impl State {
+    fn wants(&self, port: u16) -> bool {
+        port != 0 && !is_kernels(port) && (self.any || self.ports.contains(&port))
+    }
+
+    /// What has come by now, if its port was bound.
+    fn arrive(&mut self) {
+        while let Some(datagram) = self.coming.pop_front_if(|d| d.at <= self.now) {
+            if self.wants(datagram.peer.local_port) {
+                self.arrived.push_back(datagram);
+            }
+        }
+    }
+}
+
+fn is_kernels(port: u16) -> bool {
+    [net::SKP_PORT, net::DHCP_CLIENT_PORT, net::MDNS_PORT].contains(&port)
+}
+
+/// The fake board's address.
+const IP: [u8; 4] = [192, 168, 7, 2];
 
 /// The other half of [`Kernel`]: what the veneer is on a board.
 #[derive(Debug)]
@@ -243,7 +329,8 @@ fn end(end: End) -> ! {
 impl Sys {
     /// Every call comes through here: the deadline is looked at.
     fn state(&self) -> std::cell::RefMut<'_, State> {
-        let state = self.state.borrow_mut();
+        let mut state = self.state.borrow_mut();
+        state.arrive();
         if state.now >= self.info.deadline_us {
             drop(state);
             end(End::Deadline);
@@ -333,6 +420,99 @@ impl Sys {
     }
 
     pub(crate) fn cycles(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn net_bind(&self, port: u16, flags: u32) -> i32 {
+        let mut state = self.state();
+        if flags & net::flags::ANY != 0 {
+            state.any = true;
+            return 0;
+        }
+        if is_kernels(port) {
+            return NetError::Reserved.code();
+        }
+        if state.ports.contains(&port) {
+            return NetError::InUse.code();
+        }
+        if state.ports.len() >= net::PORTS_MAX {
+            return NetError::NoRoom.code();
+        }
+        let free = (49_152..).find(|p| !state.ports.contains(p));
+        let port = if port == 0 { free.unwrap_or(49_152) } else { port };
+        state.ports.push(port);
+        port.into()
+    }
+
+    pub(crate) fn net_close(&self, port: u16) -> i32 {
+        let mut state = self.state();
+        let before = (state.ports.len(), state.any);
+        state.ports.retain(|p| port != 0 && *p != port);
+        state.any &= port != 0;
+        let same = before == (state.ports.len(), state.any);
+        if same { NetError::NotBound.code() } else { 0 }
+    }
+
+    pub(crate) fn net_recv(&self, buf: &mut [u8], info: &mut UdpInfo) -> i32 {
+        self.net_recv_until(buf, info, u64::MAX)
+    }
+
+    pub(crate) fn net_recv_until(&self, buf: &mut [u8], info: &mut UdpInfo, until: u64) -> i32 {
+        loop {
+            let mut state = self.state();
+            if let Some(datagram) = state.arrived.pop_front() {
+                let copied = datagram.bytes.len().min(buf.len());
+                buf[..copied].copy_from_slice(&datagram.bytes[..copied]);
+                let cut = copied < datagram.bytes.len();
+                *info = UdpInfo {
+                    peer: datagram.peer,
+                    len: datagram.bytes.len() as u32,
+                    flags: if cut { net::flags::TRUNCATED } else { 0 },
+                };
+                return copied as i32;
+            }
+            if state.ports.is_empty() && !state.any {
+                return NetError::NotBound.code();
+            }
+            if until != u64::MAX && state.now >= until {
+                return NetError::Timeout.code();
+            }
+            // Time passes until the next datagram, the end of the wait or of
+            // the task.
+            let next = state.coming.front().map_or(u64::MAX, |d| d.at);
+            state.now = next.min(until).min(self.info.deadline_us);
+        }
+    }
+
+    pub(crate) fn net_send(&self, peer: &UdpPeer, bytes: &[u8]) -> i32 {
+        let mut state = self.state();
+        let first = state.ports.first().copied().unwrap_or(0);
+        let local_port = if peer.local_port == 0 { first } else { peer.local_port };
+        if !state.wants(local_port) {
+            return NetError::NotBound.code();
+        }
+        if bytes.len() > net::DATAGRAM_MAX as usize {
+            return NetError::TooLong.code();
+        }
+        state.sent.push((UdpPeer { local_port, ..*peer }, bytes.to_vec()));
+        0
+    }
+
+    pub(crate) fn net_addresses(&self, out: &mut Addresses) -> i32 {
+        drop(self.state());
+        *out = Addresses {
+            ip: IP,
+            mask: [255, 255, 255, 0],
+            gateway: [192, 168, 7, 1],
+            mac: [0xB8, 0x27, 0xEB, 1, 2, 3],
+            prefix: 24,
+            flags: net::flags::LINK | net::flags::ADDRESS,
+        };
+        0
+    }
+
+    pub(crate) fn net_arp(&self, _: &mut [Neighbour]) -> usize {
+        drop(self.state());
         0
     }
 

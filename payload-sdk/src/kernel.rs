@@ -1,6 +1,6 @@
 //! The services, typed and safe.
 
-use crate::{Error, sys};
+use crate::{Error, Net, sys};
 use sk_abi::task;
 
 /// The kernel, as a payload sees it: handed to the function of
@@ -120,6 +120,12 @@ impl Kernel {
     #[must_use]
     pub fn heap(&self) -> [u32; 3] {
         self.sys.heap()
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn net(&self) -> Net<'_> {
+        Net { k: self }
     }
 
     /// Facts of the board.

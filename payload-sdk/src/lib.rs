@@ -30,6 +30,7 @@ use sk_mem as _;
 
 mod error;
 mod kernel;
+mod net;
 
 #[cfg(target_os = "none")]
 #[path = "veneer.rs"]
@@ -44,7 +45,9 @@ use fake as sys;
 
 pub use error::{Error, IntoCode};
 pub use kernel::{Board, Input, Kernel, Writer};
+pub use net::{Net, Received};
 pub use sk_abi as abi;
+pub use sk_abi::net::{Addresses, Neighbour, NetError, UdpPeer};
 
 /// What [`entry!`] expands to; no part of the interface.
 #[doc(hidden)]

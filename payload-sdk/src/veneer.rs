@@ -9,6 +9,7 @@
 use crate::{IntoCode, Kernel};
 use core::mem::transmute;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use sk_abi::net::{Addresses, Neighbour, UdpInfo, UdpPeer, UdpRecv};
 use sk_abi::{Never, Resolve, TaskInfo, for_each_service, service::Typed};
 
 /// The resolver, as it was handed over at entry.
@@ -194,6 +195,61 @@ impl Sys {
     pub(crate) fn cycles(&self) -> u32 {
         // SAFETY: takes nothing.
         at::time_cycles().map_or(0, |code| unsafe { code() })
+    }
+
+    pub(crate) fn net_bind(&self, port: u16, flags: u32) -> i32 {
+        let code = required!(NetBind, net_bind);
+        // SAFETY: takes numbers.
+        unsafe { code(port.into(), flags) }
+    }
+
+    pub(crate) fn net_recv(&self, buf: &mut [u8], info: &mut UdpInfo) -> i32 {
+        let code = required!(NetRecv, net_recv);
+        // SAFETY: the kernel writes to at most these bytes and to `info`, which
+        // is plain data laid out as it expects.
+        unsafe { code(buf.as_mut_ptr(), buf.len() as u32, info) }
+    }
+
+    pub(crate) fn net_recv_until(
+        &self,
+        buf: &mut [u8],
+        info: &mut UdpInfo,
+        deadline_us: u64,
+    ) -> i32 {
+        let code = required!(NetRecvUntil, net_recv_until);
+        let args = UdpRecv {
+            deadline_us,
+            buf: buf.as_mut_ptr().expose_provenance() as u32,
+            len: buf.len() as u32,
+            info: core::ptr::from_mut(info).expose_provenance() as u32,
+            reserved: 0,
+        };
+        // SAFETY: as in `net_recv`.
+        unsafe { code(&raw const args) }
+    }
+
+    pub(crate) fn net_send(&self, peer: &UdpPeer, bytes: &[u8]) -> i32 {
+        let code = required!(NetSend, net_send);
+        // SAFETY: the kernel reads these bytes.
+        unsafe { code(peer, bytes.as_ptr(), bytes.len() as u32) }
+    }
+
+    pub(crate) fn net_addresses(&self, out: &mut Addresses) -> i32 {
+        let code = required!(NetAddresses, net_addresses);
+        // SAFETY: the kernel writes the structure, plain data.
+        unsafe { code(out) }
+    }
+
+    pub(crate) fn net_arp(&self, out: &mut [Neighbour]) -> usize {
+        let code = required!(NetArp, net_arp);
+        // SAFETY: the kernel writes at most so many entries, plain data.
+        unsafe { code(out.as_mut_ptr(), out.len() as u32) as usize }
+    }
+
+    pub(crate) fn net_close(&self, port: u16) -> i32 {
+        let code = required!(NetClose, net_close);
+        // SAFETY: takes a number.
+        unsafe { code(port.into()) }
     }
 
     pub(crate) fn heap(&self) -> [u32; 3] {

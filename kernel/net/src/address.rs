@@ -30,7 +30,8 @@ impl Address {
     }
 
     /// The network mask as a number.
-    pub(crate) fn mask(&self) -> u32 {
+    #[must_use]
+    pub fn mask(&self) -> u32 {
         u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
     }
 

@@ -1,6 +1,7 @@
 //! What a handler sees: the task's memory, the board, the task's own state.
 
 use crate::heap::Heap;
+use sk_abi::net::{Addresses, Neighbour, NetError, UdpInfo, UdpPeer};
 use sk_abi::{SLOTS, task};
 
 /// One of the two byte streams a task sends to its client.
@@ -79,6 +80,48 @@ pub trait Board {
 
     /// Code was written here: clean D, invalidate I.
     fn sync_code(&mut self, code: &[u8]);
+}
+
+/// What became of a datagram to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sent {
+    /// It is on its way.
+    Done,
+    /// Not yet: try again when the network has moved, or at this time. If it
+    /// never works, this was why.
+    Later(u64, NetError),
+    /// It cannot be sent.
+    Failed(NetError),
+}
+
+/// The network, as the task may use it.
+pub trait Network {
+    /// Takes the datagrams for a port, 0: any free one. Which it is.
+    ///
+    /// # Errors
+    /// [`NetError::Reserved`], [`NetError::InUse`], [`NetError::NoRoom`].
+    fn bind(&mut self, port: u16) -> Result<u16, NetError>;
+
+    /// Takes the datagrams for all ports that are not the kernel's.
+    fn bind_any(&mut self);
+
+    /// Gives a port back, 0: all. `false`: it was not bound.
+    fn close(&mut self, port: u16) -> bool;
+
+    /// Can anything arrive?
+    fn is_bound(&self) -> bool;
+
+    /// The oldest datagram that has arrived: as much of it as `buf` takes.
+    fn take(&mut self, buf: &mut [u8]) -> Option<UdpInfo>;
+
+    /// Sends a datagram.
+    fn send(&mut self, peer: &UdpPeer, bytes: &[u8]) -> Sent;
+
+    /// The board's addresses.
+    fn addresses(&self) -> Addresses;
+
+    /// The neighbour at a place of the ARP table, places without one left out.
+    fn neighbour(&self, at: u32) -> Option<Neighbour>;
 }
 
 /// Which services the task may call: one bit per slot.

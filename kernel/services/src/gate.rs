@@ -4,7 +4,8 @@
 //! list; handlers are the methods of one trait, with exactly the parameters of
 //! the list. A slot without a service is a named case, not a hole in a table.
 
-use crate::context::{Board, Context, Memory};
+use crate::context::{Board, Context, Memory, Network};
+use sk_abi::net::{Addresses, Neighbour, UdpInfo, UdpPeer, UdpRecv};
 use sk_abi::{Never, Status, TaskInfo, for_each_service};
 
 /// An address a payload passed: not checked, not usable as it is.
@@ -34,6 +35,40 @@ pub enum Park {
     SleepUntil(u64),
     /// Work that is done in pieces, one per [`Park::resume`].
     Job(Job),
+    /// A datagram; see [`Park::deliver`].
+    Receive(Receive),
+    /// The network takes a datagram.
+    Send(Send),
+}
+
+/// A task that waits for a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Receive {
+    /// Where it goes, and how many bytes of it.
+    pub buf: u32,
+    /// Room in bytes.
+    pub len: u32,
+    /// Where its [`UdpInfo`] goes, 0: nowhere.
+    pub info: u32,
+    /// Until when; `u64::MAX` for ever.
+    pub until: u64,
+    /// Slot of the service, for a fault.
+    pub slot: u8,
+}
+
+/// A task whose datagram could not be sent at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Send {
+    /// Where to.
+    pub peer: UdpPeer,
+    /// Its bytes.
+    pub buf: u32,
+    /// How many.
+    pub len: u32,
+    /// When to try again, if nothing happens before.
+    pub again: u64,
+    /// When to give up.
+    pub until: u64,
 }
 
 /// Work too long for one slice.
@@ -155,7 +190,7 @@ pub(crate) const STEP: u32 = 32 * 1024;
 
 impl Park {
     /// Goes on with what the task waits for. Until then: `Outcome::Park` again.
-    pub fn resume<M: Memory, B: Board>(self, ctx: &mut Context<'_, M, B>) -> Outcome {
+    pub fn resume<M: Memory, B: Board + Network>(self, ctx: &mut Context<'_, M, B>) -> Outcome {
         match self {
             Park::Yield => Outcome::Return(0),
             Park::SleepUntil(at) if ctx.board.now() < at => Outcome::Park(self),
@@ -164,9 +199,35 @@ impl Park {
                 Ok(value) => Outcome::Return(u64::from(value)),
                 Err((slot, stop)) => stop.outcome(slot),
             },
+            Park::Receive(wait) => finished(ctx.receive(wait), wait.slot),
+            Park::Send(wait) => finished(ctx.send(wait.peer, wait.buf, wait.len, wait.until), SEND),
         }
     }
+
+    /// Hands a datagram that has just come to a task that waits for one,
+    /// without a stop in a queue: what the call comes to. `None`: it waits for
+    /// something else.
+    #[inline]
+    pub fn deliver<M: Memory>(
+        self,
+        memory: &mut M,
+        info: &UdpInfo,
+        bytes: &[u8],
+    ) -> Option<Outcome> {
+        let Park::Receive(wait) = self else { return None };
+        Some(finished(wait.fill(memory, info, bytes), wait.slot))
+    }
 }
+
+fn finished(result: Result<i32, Stop>, slot: u8) -> Outcome {
+    match result {
+        Ok(value) => Outcome::Return(<i32 as ResultType>::registers(value)),
+        Err(stop) => stop.outcome(slot),
+    }
+}
+
+/// Slot of `net.send`.
+const SEND: u8 = 43;
 
 /// The four argument registers, taken by AAPCS section 6.4: a 64-bit value
 /// starts at an even register.
@@ -202,6 +263,11 @@ parameters! {
     i32 => i32, r r.word() as i32;
     *const u8 => UserPtr, r UserPtr(r.word());
     *mut u8 => UserPtr, r UserPtr(r.word());
+    *const UdpPeer => UserPtr, r UserPtr(r.word());
+    *const UdpRecv => UserPtr, r UserPtr(r.word());
+    *mut UdpInfo => UserPtr, r UserPtr(r.word());
+    *mut Addresses => UserPtr, r UserPtr(r.word());
+    *mut Neighbour => UserPtr, r UserPtr(r.word());
     u64 => u64, r {
         r.next = r.next.next_multiple_of(2);
         let low = r.word();
@@ -226,6 +292,7 @@ macro_rules! results {
 results! {
     () => (), () => 0;
     u32 => u32, v => u64::from(v);
+    i32 => i32, v => u64::from(v as u32);
     u64 => u64, v => v;
     *mut u8 => UserPtr, v => u64::from(v.0);
     *const TaskInfo => UserPtr, v => u64::from(v.0);
@@ -243,7 +310,7 @@ macro_rules! gate {
 
         /// Carries out one call: `slot` from r12, `args` from r0 to r3.
         /// Takes at most about 20,000 instructions, whatever they are.
-        pub fn dispatch<M: Memory, B: Board>(
+        pub fn dispatch<M: Memory, B: Board + Network>(
             slot: u32,
             args: [u32; 4],
             ctx: &mut Context<'_, M, B>,

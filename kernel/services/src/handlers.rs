@@ -1,6 +1,7 @@
-//! The handlers of the groups task, io, mem and time.
+//! The handlers of the groups task, io, mem and time; those of net are in
+//! [`net`](crate::net).
 
-use crate::context::{Board, Context, Memory, Stream};
+use crate::context::{Board, Context, Memory, Network, Stream};
 use crate::gate::{Ending, Job, Park, STEP, Services, Stop, UserPtr};
 use crate::heap::{Change, Corrupt};
 use core::convert::Infallible;
@@ -18,7 +19,7 @@ fn end(status: Status) -> Stop {
     Stop::End(Ending { status, code: -1 })
 }
 
-impl<M: Memory, B: Board> Services for Context<'_, M, B> {
+impl<M: Memory, B: Board + Network> Services for Context<'_, M, B> {
     fn task_info(&mut self) -> Result<UserPtr, Stop> {
         Ok(UserPtr(self.task.info))
     }
@@ -168,6 +169,34 @@ impl<M: Memory, B: Board> Services for Context<'_, M, B> {
     fn time_cycles(&mut self) -> Result<u32, Stop> {
         Ok(self.board.cycles())
     }
+
+    fn net_bind(&mut self, port: u32, flags: u32) -> Result<i32, Stop> {
+        self.bind(port, flags)
+    }
+
+    fn net_recv(&mut self, buf: UserPtr, len: u32, info: UserPtr) -> Result<i32, Stop> {
+        self.recv(buf, len, info)
+    }
+
+    fn net_recv_until(&mut self, args: UserPtr) -> Result<i32, Stop> {
+        self.recv_until(args)
+    }
+
+    fn net_send(&mut self, peer: UserPtr, buf: UserPtr, len: u32) -> Result<i32, Stop> {
+        self.send_to(peer, buf, len)
+    }
+
+    fn net_addresses(&mut self, out: UserPtr) -> Result<i32, Stop> {
+        self.addresses(out)
+    }
+
+    fn net_arp(&mut self, out: UserPtr, max: u32) -> Result<u32, Stop> {
+        self.arp(out, max)
+    }
+
+    fn net_close(&mut self, port: u32) -> Result<i32, Stop> {
+        self.close(port)
+    }
 }
 
 /// 0 stands for the usual alignment.
@@ -179,7 +208,7 @@ fn alignment(align: u32) -> Option<u32> {
     }
 }
 
-impl<M: Memory, B: Board> Context<'_, M, B> {
+impl<M: Memory, B: Board + Network> Context<'_, M, B> {
     fn write(&mut self, stream: Stream, buf: UserPtr, len: u32, slot: u8) -> Result<u32, Stop> {
         self.memory.readable(buf.0, len).ok_or(Stop::Arg(0))?;
         self.run(Job::Write { stream, at: buf.0, len, total: len, slot })

@@ -19,8 +19,9 @@ pub mod context;
 pub mod gate;
 mod handlers;
 pub mod heap;
+mod net;
 pub mod resolver;
 
-pub use context::{Allowed, Board, Context, Memory, Stream, Task};
-pub use gate::{Ending, Fault, Job, Outcome, Park, UserPtr, dispatch};
+pub use context::{Allowed, Board, Context, Memory, Network, Sent, Stream, Task};
+pub use gate::{Ending, Fault, Job, Outcome, Park, Receive, Send, UserPtr, dispatch};
 pub use heap::Heap;

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// UDP port on this host; without it a free one
     #[arg(long, short, default_value_t = 0, hide_default_value = true)]
     port: u16,
+    /// One more UDP port of the board to be reached from here; may be repeated
+    #[arg(long, value_name = "PORT")]
+    forward: Vec<u16>,
     /// A fixed address instead of DHCP; the emulated network is 10.0.2.0/24
     /// with the router 10.0.2.2
     #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = addressing)]
@@ -95,6 +98,10 @@ impl Args {
         let started = Instant::now();
         let mut board = Board::start(config)?;
         let address = board.address().ok_or_else(|| Failure::new("the board has no network"))?;
+
+        for port in &self.forward {
+            terminal::data(&format!("port {port} is at {}\n", board.forward(*port)?))?;
+        }
 
         let mut told: Option<State> = None;
         let mut warned = false;
