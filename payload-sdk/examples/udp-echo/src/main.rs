@@ -12,7 +12,7 @@ fn run(k: &Kernel) -> Result<(), Error> {
     let port = args.next().map_or(Ok(7), str::parse)?;
     let mut left: u32 = args.next().map_or(Ok(u32::MAX), str::parse)?;
     let net = k.net();
-    net.bind(port)?;
+    writeln!(k.error(), "port {}", net.bind(port)?)?;
     let mut buf = [0; 1472];
     while left > 0 {
         let got = net.recv(&mut buf)?;
