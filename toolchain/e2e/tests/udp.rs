@@ -243,7 +243,7 @@ fn budget(name: &str) -> u64 {
 
 fn cost(name: &str, window: u32) {
     const FEW: u32 = 1_000;
-    const MANY: u32 = 5_000;
+    const MANY: u32 = 21_000;
     let few = counted(&format!("{name}-few"), FEW, window);
     let many = counted(&format!("{name}-many"), MANY, window);
     let each = |at: usize| many[at].saturating_sub(few[at]) / u64::from(MANY - FEW);
