@@ -173,6 +173,13 @@ _Static_assert(sizeof(struct sk_task_info) == 80, "sk_task_info");
 #define SK_ID_TIME_NOW           0x81fd4b66u /* time.now/1 */
 #define SK_ID_TIME_SLEEP_UNTIL   0x6d721222u /* time.sleep_until/1 */
 #define SK_ID_TIME_CYCLES        0x10fd5449u /* time.cycles/1 */
+#define SK_ID_NET_BIND           0xe9f9c261u /* net.bind/1 */
+#define SK_ID_NET_RECV           0xd7c7b2beu /* net.recv/1 */
+#define SK_ID_NET_RECV_UNTIL     0x853775c5u /* net.recv_until/1 */
+#define SK_ID_NET_SEND           0x7174df94u /* net.send/1 */
+#define SK_ID_NET_ADDRESSES      0x931de96au /* net.addresses/1 */
+#define SK_ID_NET_ARP            0xb446b89fu /* net.arp/1 */
+#define SK_ID_NET_CLOSE          0x4e422936u /* net.close/1 */
 
 /* The author's entry is `int main(int argc, char **argv)` or `int main(void)`.
  * argv[0] is the empty string, argv[1] the first argument, argv[argc] is NULL;
@@ -431,6 +438,76 @@ static inline uint32_t sk_time_cycles(void)
     if (!sk_code)
         sk_code = (uint32_t (*)(void))(uintptr_t)sk_resolve(SK_ID_TIME_CYCLES);
     return sk_code();
+}
+
+/* net.bind/1: Takes the datagrams for a UDP port, 0: any free one; which. Flag 1: for all ports but the kernel's; 0. */
+static inline int32_t sk_net_bind(uint32_t port, uint32_t flags)
+{
+    static int32_t (*sk_code)(uint32_t, uint32_t);
+    SK_IMPORT(SK_ID_NET_BIND);
+    if (!sk_code)
+        sk_code = (int32_t (*)(uint32_t, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_BIND);
+    return sk_code(port, flags);
+}
+
+/* net.recv/1: Waits for a datagram and copies it; how many bytes. */
+static inline int32_t sk_net_recv(void *buf, uint32_t len, struct sk_udp_info *info)
+{
+    static int32_t (*sk_code)(void *, uint32_t, struct sk_udp_info *);
+    SK_IMPORT(SK_ID_NET_RECV);
+    if (!sk_code)
+        sk_code = (int32_t (*)(void *, uint32_t, struct sk_udp_info *))(uintptr_t)sk_resolve(SK_ID_NET_RECV);
+    return sk_code(buf, len, info);
+}
+
+/* net.recv_until/1: As net.recv, but waits no longer than until a value of time.now. */
+static inline int32_t sk_net_recv_until(const struct sk_udp_recv *args)
+{
+    static int32_t (*sk_code)(const struct sk_udp_recv *);
+    SK_IMPORT(SK_ID_NET_RECV_UNTIL);
+    if (!sk_code)
+        sk_code = (int32_t (*)(const struct sk_udp_recv *))(uintptr_t)sk_resolve(SK_ID_NET_RECV_UNTIL);
+    return sk_code(args);
+}
+
+/* net.send/1: Sends a datagram; 0. */
+static inline int32_t sk_net_send(const struct sk_udp_peer *peer, const void *buf, uint32_t len)
+{
+    static int32_t (*sk_code)(const struct sk_udp_peer *, const void *, uint32_t);
+    SK_IMPORT(SK_ID_NET_SEND);
+    if (!sk_code)
+        sk_code = (int32_t (*)(const struct sk_udp_peer *, const void *, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_SEND);
+    return sk_code(peer, buf, len);
+}
+
+/* net.addresses/1: Writes the board's addresses; 0. */
+static inline int32_t sk_net_addresses(struct sk_addresses *out)
+{
+    static int32_t (*sk_code)(struct sk_addresses *);
+    SK_IMPORT(SK_ID_NET_ADDRESSES);
+    if (!sk_code)
+        sk_code = (int32_t (*)(struct sk_addresses *))(uintptr_t)sk_resolve(SK_ID_NET_ADDRESSES);
+    return sk_code(out);
+}
+
+/* net.arp/1: Writes at most max entries of the ARP table; how many. */
+static inline uint32_t sk_net_arp(struct sk_neighbour *out, uint32_t max)
+{
+    static uint32_t (*sk_code)(struct sk_neighbour *, uint32_t);
+    SK_IMPORT(SK_ID_NET_ARP);
+    if (!sk_code)
+        sk_code = (uint32_t (*)(struct sk_neighbour *, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_ARP);
+    return sk_code(out, max);
+}
+
+/* net.close/1: Gives a port back, 0: all of them; 0. */
+static inline int32_t sk_net_close(uint32_t port)
+{
+    static int32_t (*sk_code)(uint32_t);
+    SK_IMPORT(SK_ID_NET_CLOSE);
+    if (!sk_code)
+        sk_code = (int32_t (*)(uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_CLOSE);
+    return sk_code(port);
 }
 
 #endif
