@@ -150,6 +150,106 @@ _Static_assert(offsetof(struct sk_task_info, flags) == 72, "sk_task_info.flags")
 _Static_assert(offsetof(struct sk_task_info, reserved) == 76, "sk_task_info.reserved");
 _Static_assert(sizeof(struct sk_task_info) == 80, "sk_task_info");
 
+/* Numbers of the net services. */
+#define SK_NET_ANY          1u          /* sk_net_bind: all ports but the kernel's */
+#define SK_UDP_TRUNCATED    1u          /* the buffer was too short */
+#define SK_UDP_BROADCAST    2u          /* sent to more than this board */
+#define SK_ADDRESSES_LINK   1u          /* the cable is in */
+#define SK_ADDRESSES_VALID  2u          /* ip is valid */
+#define SK_DATAGRAM_MAX     1472u       /* bytes of a datagram */
+
+/* Why a net service did not do it: its result. */
+enum sk_net_error {
+    SK_NET_RESERVED     =  -1, /* the port belongs to the kernel */
+    SK_NET_IN_USE       =  -2, /* the port is bound already */
+    SK_NET_NO_ROOM      =  -3, /* too many ports are bound */
+    SK_NET_NOT_BOUND    =  -4, /* the port is not bound */
+    SK_NET_TIMEOUT      =  -5, /* nothing was received in time */
+    SK_NET_NO_ADDRESS   =  -6, /* the board has no address */
+    SK_NET_DENIED       =  -7, /* the destination is not allowed */
+    SK_NET_UNREACHABLE  =  -8, /* the destination does not answer */
+    SK_NET_TOO_LONG     =  -9, /* the datagram is too long */
+    SK_NET_NO_DEVICE    = -10, /* the network adapter takes nothing */
+};
+
+/* The other end of an exchange, and this one's port. */
+struct sk_udp_peer {
+    uint8_t ip[4];              /* its IPv4 address */
+    uint16_t port;              /* its port */
+    uint16_t local_port;        /* the board's; to send: 0 for the one bound first */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_peer, ip) == 0, "sk_udp_peer.ip");
+_Static_assert(offsetof(struct sk_udp_peer, port) == 4, "sk_udp_peer.port");
+_Static_assert(offsetof(struct sk_udp_peer, local_port) == 6, "sk_udp_peer.local_port");
+_Static_assert(sizeof(struct sk_udp_peer) == 8, "sk_udp_peer");
+#endif
+
+/* What sk_net_recv tells of a datagram. Its address can be given to sk_net_send
+ * as that of its peer. */
+struct sk_udp_info {
+    struct sk_udp_peer peer;    /* where it came from, and to which port */
+    uint32_t len;               /* bytes it had */
+    uint32_t flags;             /* SK_UDP_... */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_info, peer) == 0, "sk_udp_info.peer");
+_Static_assert(offsetof(struct sk_udp_info, len) == 8, "sk_udp_info.len");
+_Static_assert(offsetof(struct sk_udp_info, flags) == 12, "sk_udp_info.flags");
+_Static_assert(sizeof(struct sk_udp_info) == 16, "sk_udp_info");
+#endif
+
+/* The arguments of sk_net_recv_until. */
+struct sk_udp_recv {
+    uint64_t deadline_us;       /* until when, on the clock of sk_time_now() */
+    void *buf;                  /* where the datagram goes */
+    uint32_t len;               /* room in bytes */
+    struct sk_udp_info *info;   /* or NULL */
+    uint32_t reserved;          /* 0 */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_recv, deadline_us) == 0, "sk_udp_recv.deadline_us");
+_Static_assert(offsetof(struct sk_udp_recv, buf) == 8, "sk_udp_recv.buf");
+_Static_assert(offsetof(struct sk_udp_recv, len) == 12, "sk_udp_recv.len");
+_Static_assert(offsetof(struct sk_udp_recv, info) == 16, "sk_udp_recv.info");
+_Static_assert(offsetof(struct sk_udp_recv, reserved) == 20, "sk_udp_recv.reserved");
+_Static_assert(sizeof(struct sk_udp_recv) == 24, "sk_udp_recv");
+#endif
+
+/* What sk_net_addresses writes. */
+struct sk_addresses {
+    uint8_t ip[4];              /* the board's address */
+    uint8_t mask[4];            /* its network's */
+    uint8_t gateway[4];         /* the default router, 0.0.0.0 for none */
+    uint8_t mac[6];             /* the station address */
+    uint8_t prefix;             /* ones in mask */
+    uint8_t flags;              /* SK_ADDRESSES_... */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_addresses, ip) == 0, "sk_addresses.ip");
+_Static_assert(offsetof(struct sk_addresses, mask) == 4, "sk_addresses.mask");
+_Static_assert(offsetof(struct sk_addresses, gateway) == 8, "sk_addresses.gateway");
+_Static_assert(offsetof(struct sk_addresses, mac) == 12, "sk_addresses.mac");
+_Static_assert(offsetof(struct sk_addresses, prefix) == 18, "sk_addresses.prefix");
+_Static_assert(offsetof(struct sk_addresses, flags) == 19, "sk_addresses.flags");
+_Static_assert(sizeof(struct sk_addresses) == 20, "sk_addresses");
+#endif
+
+/* An entry of the ARP table. */
+struct sk_neighbour {
+    uint8_t ip[4];              /* its address */
+    uint8_t mac[6];             /* its adapter */
+    uint16_t reserved;          /* 0 */
+    uint32_t age_ms;            /* since it was last heard of */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_neighbour, ip) == 0, "sk_neighbour.ip");
+_Static_assert(offsetof(struct sk_neighbour, mac) == 4, "sk_neighbour.mac");
+_Static_assert(offsetof(struct sk_neighbour, reserved) == 10, "sk_neighbour.reserved");
+_Static_assert(offsetof(struct sk_neighbour, age_ms) == 12, "sk_neighbour.age_ms");
+_Static_assert(sizeof(struct sk_neighbour) == 16, "sk_neighbour");
+#endif
+
 /* Ids of the services: FNV-1a of the name. */
 #define SK_ID_TASK_INFO          0x50de6bbeu /* task.info/1 */
 #define SK_ID_TASK_EXIT          0xbcd147a6u /* task.exit/1 */
@@ -173,6 +273,13 @@ _Static_assert(sizeof(struct sk_task_info) == 80, "sk_task_info");
 #define SK_ID_TIME_NOW           0x81fd4b66u /* time.now/1 */
 #define SK_ID_TIME_SLEEP_UNTIL   0x6d721222u /* time.sleep_until/1 */
 #define SK_ID_TIME_CYCLES        0x10fd5449u /* time.cycles/1 */
+#define SK_ID_NET_BIND           0xe9f9c261u /* net.bind/1 */
+#define SK_ID_NET_RECV           0xd7c7b2beu /* net.recv/1 */
+#define SK_ID_NET_RECV_UNTIL     0x853775c5u /* net.recv_until/1 */
+#define SK_ID_NET_SEND           0x7174df94u /* net.send/1 */
+#define SK_ID_NET_ADDRESSES      0x931de96au /* net.addresses/1 */
+#define SK_ID_NET_ARP            0xb446b89fu /* net.arp/1 */
+#define SK_ID_NET_CLOSE          0x4e422936u /* net.close/1 */
 
 /* The author's entry is `int main(int argc, char **argv)` or `int main(void)`.
  * argv[0] is the empty string, argv[1] the first argument, argv[argc] is NULL;
@@ -431,6 +538,76 @@ static inline uint32_t sk_time_cycles(void)
     if (!sk_code)
         sk_code = (uint32_t (*)(void))(uintptr_t)sk_resolve(SK_ID_TIME_CYCLES);
     return sk_code();
+}
+
+/* net.bind/1: Takes the datagrams for a UDP port, 0: any free one; which. Flag 1: for all ports but the kernel's; 0. */
+static inline int32_t sk_net_bind(uint32_t port, uint32_t flags)
+{
+    static int32_t (*sk_code)(uint32_t, uint32_t);
+    SK_IMPORT(SK_ID_NET_BIND);
+    if (!sk_code)
+        sk_code = (int32_t (*)(uint32_t, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_BIND);
+    return sk_code(port, flags);
+}
+
+/* net.recv/1: Waits for a datagram and copies it; how many bytes. */
+static inline int32_t sk_net_recv(void *buf, uint32_t len, struct sk_udp_info *info)
+{
+    static int32_t (*sk_code)(void *, uint32_t, struct sk_udp_info *);
+    SK_IMPORT(SK_ID_NET_RECV);
+    if (!sk_code)
+        sk_code = (int32_t (*)(void *, uint32_t, struct sk_udp_info *))(uintptr_t)sk_resolve(SK_ID_NET_RECV);
+    return sk_code(buf, len, info);
+}
+
+/* net.recv_until/1: As net.recv, but waits no longer than until a value of time.now. */
+static inline int32_t sk_net_recv_until(const struct sk_udp_recv *args)
+{
+    static int32_t (*sk_code)(const struct sk_udp_recv *);
+    SK_IMPORT(SK_ID_NET_RECV_UNTIL);
+    if (!sk_code)
+        sk_code = (int32_t (*)(const struct sk_udp_recv *))(uintptr_t)sk_resolve(SK_ID_NET_RECV_UNTIL);
+    return sk_code(args);
+}
+
+/* net.send/1: Sends a datagram; 0. */
+static inline int32_t sk_net_send(const struct sk_udp_peer *peer, const void *buf, uint32_t len)
+{
+    static int32_t (*sk_code)(const struct sk_udp_peer *, const void *, uint32_t);
+    SK_IMPORT(SK_ID_NET_SEND);
+    if (!sk_code)
+        sk_code = (int32_t (*)(const struct sk_udp_peer *, const void *, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_SEND);
+    return sk_code(peer, buf, len);
+}
+
+/* net.addresses/1: Writes the board's addresses; 0. */
+static inline int32_t sk_net_addresses(struct sk_addresses *out)
+{
+    static int32_t (*sk_code)(struct sk_addresses *);
+    SK_IMPORT(SK_ID_NET_ADDRESSES);
+    if (!sk_code)
+        sk_code = (int32_t (*)(struct sk_addresses *))(uintptr_t)sk_resolve(SK_ID_NET_ADDRESSES);
+    return sk_code(out);
+}
+
+/* net.arp/1: Writes at most max entries of the ARP table; how many. */
+static inline uint32_t sk_net_arp(struct sk_neighbour *out, uint32_t max)
+{
+    static uint32_t (*sk_code)(struct sk_neighbour *, uint32_t);
+    SK_IMPORT(SK_ID_NET_ARP);
+    if (!sk_code)
+        sk_code = (uint32_t (*)(struct sk_neighbour *, uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_ARP);
+    return sk_code(out, max);
+}
+
+/* net.close/1: Gives a port back, 0: all of them; 0. */
+static inline int32_t sk_net_close(uint32_t port)
+{
+    static int32_t (*sk_code)(uint32_t);
+    SK_IMPORT(SK_ID_NET_CLOSE);
+    if (!sk_code)
+        sk_code = (int32_t (*)(uint32_t))(uintptr_t)sk_resolve(SK_ID_NET_CLOSE);
+    return sk_code(port);
 }
 
 #endif
