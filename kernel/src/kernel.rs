@@ -99,8 +99,6 @@ pub struct Kernel {
     phase: Phase,
     /// The match the timer is set for; passed: none.
     alarm: Micros,
-    /// The adapter may have more frames than were taken from it.
-    more_frames: bool,
 }
 
 /// Puts the kernel together on a board that was brought up.
@@ -160,7 +158,6 @@ pub fn start(m: Machine) -> Kernel {
         tasks,
         port,
         alarm: 0,
-        more_frames: false,
         scratch: SCRATCH.take().expect("taken once"),
         held: None,
         blocked: false,
@@ -259,7 +256,10 @@ impl Kernel {
             if now >= due || EVENTS.any() {
                 return false;
             }
-            if self.more_frames && self.take_frames(now) {
+            // A payload that can send nothing reads nothing: what there is to be
+            // read stays in the adapter's buffers.
+            let stuck = self.tasks.is_sending() && !self.usb.can_transmit();
+            if !stuck && self.take_frames(now) {
                 return true;
             }
             if EVENTS.any() {
@@ -276,26 +276,31 @@ impl Kernel {
                 self.usb.poll(now);
                 self.usb_events();
                 self.unblock();
-                // A send that could not be made may work now.
-                if self.take_frames(now) || self.tasks.is_ready() {
+                // A send that could not be made may work now; the session, if
+                // it waits for a buffer too, comes first.
+                if !EVENTS.any() && self.tasks.is_sending() && self.usb.can_transmit() {
                     return true;
                 }
             }
         }
     }
 
-    /// Frames, one after the other until the payload has what it waits for.
+    /// Frames, one after the other until the payload has what it waits for; the
+    /// rest can stay in the adapter's buffers.
     fn take_frames(&mut self, now: Micros) -> bool {
         for _ in 0..FRAMES {
+            if !self.usb.has_frame() {
+                return false;
+            }
             let address = self.net.address();
             let mut sink =
                 Sink { server: self.server, tasks: self.tasks, port: self.port, address };
-            self.more_frames = self.net.poll(now, self.usb, 1, &mut sink) > 0;
+            self.net.poll(now, self.usb, 1, &mut sink);
             self.net_events();
-            if !self.more_frames || EVENTS.any() {
+            if EVENTS.any() {
                 return false;
             }
-            if self.tasks.is_ready() {
+            if !self.tasks.is_receiving() {
                 return true;
             }
         }

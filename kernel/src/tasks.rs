@@ -253,9 +253,16 @@ impl<K: Clock + Copy> Tasks<K> {
         self.sockets.keep(meta, payload);
     }
 
-    /// Should it have a turn, now that the network has moved?
-    pub fn is_ready(&self) -> bool {
-        !matches!(self.parked, Some(Park::Receive(_)))
+    /// Does it wait for a datagram?
+    #[inline]
+    pub fn is_receiving(&self) -> bool {
+        matches!(self.parked, Some(Park::Receive(_)))
+    }
+
+    /// Does it wait for one of its own to be sent?
+    #[inline]
+    pub fn is_sending(&self) -> bool {
+        matches!(self.parked, Some(Park::Send(_)))
     }
 
     fn with_services(

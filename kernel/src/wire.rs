@@ -3,7 +3,6 @@
 
 use crate::kernel::Usb;
 use crate::streams::Streams;
-use crate::timetable::{EVENTS, SESSION};
 use core::net::{Ipv4Addr, SocketAddrV4};
 use sk_abi::net::{Addresses, Neighbour, NetError, UdpInfo, UdpPeer, flags};
 use sk_hal::net::FrameDevice;
@@ -77,8 +76,6 @@ impl<K: Clock> Board for Desk<'_, '_, K> {
     }
 
     fn push(&mut self, stream: Stream, bytes: &[u8]) -> usize {
-        // There is something to be sent to the client.
-        EVENTS.raise(SESSION);
         self.streams.push(stream, bytes)
     }
 

@@ -150,6 +150,106 @@ _Static_assert(offsetof(struct sk_task_info, flags) == 72, "sk_task_info.flags")
 _Static_assert(offsetof(struct sk_task_info, reserved) == 76, "sk_task_info.reserved");
 _Static_assert(sizeof(struct sk_task_info) == 80, "sk_task_info");
 
+/* Numbers of the net services. */
+#define SK_NET_ANY          1u          /* sk_net_bind: all ports but the kernel's */
+#define SK_UDP_TRUNCATED    1u          /* the buffer was too short */
+#define SK_UDP_BROADCAST    2u          /* sent to more than this board */
+#define SK_ADDRESSES_LINK   1u          /* the cable is in */
+#define SK_ADDRESSES_VALID  2u          /* ip is valid */
+#define SK_DATAGRAM_MAX     1472u       /* bytes of a datagram */
+
+/* Why a net service did not do it: its result. */
+enum sk_net_error {
+    SK_NET_RESERVED     =  -1, /* the port belongs to the kernel */
+    SK_NET_IN_USE       =  -2, /* the port is bound already */
+    SK_NET_NO_ROOM      =  -3, /* too many ports are bound */
+    SK_NET_NOT_BOUND    =  -4, /* the port is not bound */
+    SK_NET_TIMEOUT      =  -5, /* nothing was received in time */
+    SK_NET_NO_ADDRESS   =  -6, /* the board has no address */
+    SK_NET_DENIED       =  -7, /* the destination is not allowed */
+    SK_NET_UNREACHABLE  =  -8, /* the destination does not answer */
+    SK_NET_TOO_LONG     =  -9, /* the datagram is too long */
+    SK_NET_NO_DEVICE    = -10, /* the network adapter takes nothing */
+};
+
+/* The other end of an exchange, and this one's port. */
+struct sk_udp_peer {
+    uint8_t ip[4];              /* its IPv4 address */
+    uint16_t port;              /* its port */
+    uint16_t local_port;        /* the board's; to send: 0 for the one bound first */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_peer, ip) == 0, "sk_udp_peer.ip");
+_Static_assert(offsetof(struct sk_udp_peer, port) == 4, "sk_udp_peer.port");
+_Static_assert(offsetof(struct sk_udp_peer, local_port) == 6, "sk_udp_peer.local_port");
+_Static_assert(sizeof(struct sk_udp_peer) == 8, "sk_udp_peer");
+#endif
+
+/* What sk_net_recv tells of a datagram. Its address can be given to sk_net_send
+ * as that of its peer. */
+struct sk_udp_info {
+    struct sk_udp_peer peer;    /* where it came from, and to which port */
+    uint32_t len;               /* bytes it had */
+    uint32_t flags;             /* SK_UDP_... */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_info, peer) == 0, "sk_udp_info.peer");
+_Static_assert(offsetof(struct sk_udp_info, len) == 8, "sk_udp_info.len");
+_Static_assert(offsetof(struct sk_udp_info, flags) == 12, "sk_udp_info.flags");
+_Static_assert(sizeof(struct sk_udp_info) == 16, "sk_udp_info");
+#endif
+
+/* The arguments of sk_net_recv_until. */
+struct sk_udp_recv {
+    uint64_t deadline_us;       /* until when, on the clock of sk_time_now() */
+    void *buf;                  /* where the datagram goes */
+    uint32_t len;               /* room in bytes */
+    struct sk_udp_info *info;   /* or NULL */
+    uint32_t reserved;          /* 0 */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_udp_recv, deadline_us) == 0, "sk_udp_recv.deadline_us");
+_Static_assert(offsetof(struct sk_udp_recv, buf) == 8, "sk_udp_recv.buf");
+_Static_assert(offsetof(struct sk_udp_recv, len) == 12, "sk_udp_recv.len");
+_Static_assert(offsetof(struct sk_udp_recv, info) == 16, "sk_udp_recv.info");
+_Static_assert(offsetof(struct sk_udp_recv, reserved) == 20, "sk_udp_recv.reserved");
+_Static_assert(sizeof(struct sk_udp_recv) == 24, "sk_udp_recv");
+#endif
+
+/* What sk_net_addresses writes. */
+struct sk_addresses {
+    uint8_t ip[4];              /* the board's address */
+    uint8_t mask[4];            /* its network's */
+    uint8_t gateway[4];         /* the default router, 0.0.0.0 for none */
+    uint8_t mac[6];             /* the station address */
+    uint8_t prefix;             /* ones in mask */
+    uint8_t flags;              /* SK_ADDRESSES_... */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_addresses, ip) == 0, "sk_addresses.ip");
+_Static_assert(offsetof(struct sk_addresses, mask) == 4, "sk_addresses.mask");
+_Static_assert(offsetof(struct sk_addresses, gateway) == 8, "sk_addresses.gateway");
+_Static_assert(offsetof(struct sk_addresses, mac) == 12, "sk_addresses.mac");
+_Static_assert(offsetof(struct sk_addresses, prefix) == 18, "sk_addresses.prefix");
+_Static_assert(offsetof(struct sk_addresses, flags) == 19, "sk_addresses.flags");
+_Static_assert(sizeof(struct sk_addresses) == 20, "sk_addresses");
+#endif
+
+/* An entry of the ARP table. */
+struct sk_neighbour {
+    uint8_t ip[4];              /* its address */
+    uint8_t mac[6];             /* its adapter */
+    uint16_t reserved;          /* 0 */
+    uint32_t age_ms;            /* since it was last heard of */
+};
+#if __SIZEOF_POINTER__ == 4
+_Static_assert(offsetof(struct sk_neighbour, ip) == 0, "sk_neighbour.ip");
+_Static_assert(offsetof(struct sk_neighbour, mac) == 4, "sk_neighbour.mac");
+_Static_assert(offsetof(struct sk_neighbour, reserved) == 10, "sk_neighbour.reserved");
+_Static_assert(offsetof(struct sk_neighbour, age_ms) == 12, "sk_neighbour.age_ms");
+_Static_assert(sizeof(struct sk_neighbour) == 16, "sk_neighbour");
+#endif
+
 /* Ids of the services: FNV-1a of the name. */
 #define SK_ID_TASK_INFO          0x50de6bbeu /* task.info/1 */
 #define SK_ID_TASK_EXIT          0xbcd147a6u /* task.exit/1 */

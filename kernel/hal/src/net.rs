@@ -10,6 +10,12 @@ pub trait FrameDevice {
     /// Is the cable in and the adapter ready to carry frames?
     fn link_up(&self) -> bool;
 
+    /// May `receive` have a frame? `false` spares the call; a device that does
+    /// not know says `true`.
+    fn has_frame(&self) -> bool {
+        true
+    }
+
     /// Takes the next received frame, if any; `take` sees it in place and may
     /// change it. `false` = there was none.
     fn receive(&mut self, now: Micros, take: &mut dyn FnMut(&mut [u8])) -> bool;

@@ -192,6 +192,13 @@ pub trait UsbHost {
     /// May `send` be called now?
     fn can_send(&self, pipe: PipeId) -> bool;
 
+    /// May `receive` have something to tell of the pipe? `false` spares the
+    /// call; a controller that does not know says `true`.
+    fn has_received(&self, pipe: PipeId) -> bool {
+        let _ = pipe;
+        true
+    }
+
     /// Sends one bulk OUT transfer of `len` bytes that `fill` writes straight
     /// into a DMA buffer. With `zlp`, a zero-length packet follows when `len`
     /// is a multiple of the packet size.

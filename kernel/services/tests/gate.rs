@@ -1,9 +1,11 @@
 //! Calls through the gate: right ones, wrong ones, and any at all.
 
 use proptest::prelude::*;
+use sk_abi::net::{Addresses, Neighbour, NetError, UdpInfo, UdpPeer};
 use sk_abi::{SERVICES, Status};
 use sk_services::{
-    Allowed, Board, Context, Ending, Fault, Job, Memory, Outcome, Park, Stream, Task, dispatch,
+    Allowed, Board, Context, Ending, Fault, Job, Memory, Network, Outcome, Park, Sent, Stream,
+    Task, dispatch,
 };
 
 const BASE: u32 = 0x0400_0000;
@@ -101,6 +103,33 @@ impl Board for Desk {
     }
     fn sync_code(&mut self, code: &[u8]) {
         self.synced += code.len();
+    }
+}
+
+// What becomes of network calls is tested in tests/net.rs.
+impl Network for Desk {
+    fn bind(&mut self, port: u16) -> Result<u16, NetError> {
+        if port == 68 { Err(NetError::Reserved) } else { Ok(port.max(1)) }
+    }
+    fn bind_any(&mut self) {}
+    fn close(&mut self, port: u16) -> bool {
+        port == 0
+    }
+    fn is_bound(&self) -> bool {
+        self.beats.is_multiple_of(2)
+    }
+    fn take(&mut self, buf: &mut [u8]) -> Option<UdpInfo> {
+        buf.first_mut().map(|b| *b = 1)?;
+        Some(UdpInfo { len: 1, ..UdpInfo::default() })
+    }
+    fn send(&mut self, peer: &UdpPeer, _: &[u8]) -> Sent {
+        if peer.port & 1 == 0 { Sent::Done } else { Sent::Later(self.now, NetError::Unreachable) }
+    }
+    fn addresses(&self) -> Addresses {
+        Addresses::default()
+    }
+    fn neighbour(&self, at: u32) -> Option<Neighbour> {
+        (at < 3).then(Neighbour::default)
     }
 }
 

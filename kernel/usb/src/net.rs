@@ -302,6 +302,10 @@ impl<H: UsbHost> FrameDevice for UsbNet<H> {
         matches!(&self.phase, Phase::Adapter(ecm) if ecm.link_up())
     }
 
+    fn has_frame(&self) -> bool {
+        matches!(&self.phase, Phase::Adapter(ecm) if ecm.has_frame(&self.host))
+    }
+
     fn receive(&mut self, now: Micros, take: &mut dyn FnMut(&mut [u8])) -> bool {
         match &mut self.phase {
             Phase::Adapter(ecm) => ecm.receive(&mut self.host, now, take, &mut self.statistics),

@@ -150,13 +150,15 @@ const LONG: Duration = Duration::from_secs(60);
 fn every_datagram_comes_back() {
     let bench = Bench::new("echo", 1_000_000, None);
     let socket = bench.socket(PORT);
-    let (result, watch, ()) = bench.run("udp-echo", &["7"], LONG, || {
-        echo(&socket, 1_000, 1, |_| 64);
-        echo(&socket, 1_000, 16, |_| 64);
-        echo(&socket, 1_472, 1, |n| n as usize + 1);
-        socket.send(b"stop").unwrap();
-    });
-    assert_eq!(result.unwrap().receipt.exit, 0, "{:?}", watch.err);
+    for name in ["udp-echo", "udp-echo-c"] {
+        let (result, watch, ()) = bench.run(name, &["7"], LONG, || {
+            echo(&socket, 1_000, 1, |_| 64);
+            echo(&socket, 1_000, 16, |_| 64);
+            echo(&socket, 1_472, 1, |n| n as usize + 1);
+            socket.send(b"stop").unwrap();
+        });
+        assert_eq!(result.unwrap().receipt.exit, 0, "{name}: {:?}", watch.err);
+    }
 }
 
 #[test]

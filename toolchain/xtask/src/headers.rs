@@ -10,6 +10,7 @@ use std::fs;
 use std::mem::offset_of;
 
 use anyhow::{Context, Result};
+use sk_abi::net::{self, Addresses, Neighbour, NetError, UdpInfo, UdpPeer, UdpRecv};
 use sk_abi::service::c_type;
 use sk_abi::{ABI_VERSION, SERVICES, Service, Status, TaskInfo, image, task};
 
@@ -57,6 +58,129 @@ const FIELDS: &[Field] = fields! {
     "uint32_t" flags "SK_TASK_...",
     "uint32_t" reserved "0",
 };
+
+/// A structure of the net services: name, size, what it is, fields.
+type Struct = (
+    &'static str,
+    usize,
+    &'static str,
+    &'static [(usize, &'static str, &'static str, &'static str)],
+);
+
+macro_rules! net_fields {
+    ($of:ty: $($c:literal $name:ident $text:literal,)*) => {
+        &[$((offset_of!($of, $name), $c, stringify!($name), $text)),*]
+    };
+}
+
+/// In C, `@` stands for the field's name.
+const STRUCTS: &[Struct] = &[
+    (
+        "sk_udp_peer",
+        UdpPeer::SIZE,
+        "The other end of an exchange, and this one's port.",
+        net_fields! { UdpPeer:
+            "uint8_t @[4]" ip "its IPv4 address",
+            "uint16_t @" port "its port",
+            "uint16_t @" local_port "the board's; to send: 0 for the one bound first",
+        },
+    ),
+    (
+        "sk_udp_info",
+        UdpInfo::SIZE,
+        "What sk_net_recv tells of a datagram. Its address can be given to sk_net_send\n * as that of its peer.",
+        net_fields! { UdpInfo:
+            "struct sk_udp_peer @" peer "where it came from, and to which port",
+            "uint32_t @" len "bytes it had",
+            "uint32_t @" flags "SK_UDP_...",
+        },
+    ),
+    (
+        "sk_udp_recv",
+        UdpRecv::SIZE,
+        "The arguments of sk_net_recv_until.",
+        net_fields! { UdpRecv:
+            "uint64_t @" deadline_us "until when, on the clock of sk_time_now()",
+            "void *@" buf "where the datagram goes",
+            "uint32_t @" len "room in bytes",
+            "struct sk_udp_info *@" info "or NULL",
+            "uint32_t @" reserved "0",
+        },
+    ),
+    (
+        "sk_addresses",
+        Addresses::SIZE,
+        "What sk_net_addresses writes.",
+        net_fields! { Addresses:
+            "uint8_t @[4]" ip "the board's address",
+            "uint8_t @[4]" mask "its network's",
+            "uint8_t @[4]" gateway "the default router, 0.0.0.0 for none",
+            "uint8_t @[6]" mac "the station address",
+            "uint8_t @" prefix "ones in mask",
+            "uint8_t @" flags "SK_ADDRESSES_...",
+        },
+    ),
+    (
+        "sk_neighbour",
+        Neighbour::SIZE,
+        "An entry of the ARP table.",
+        net_fields! { Neighbour:
+            "uint8_t @[4]" ip "its address",
+            "uint8_t @[6]" mac "its adapter",
+            "uint16_t @" reserved "0",
+            "uint32_t @" age_ms "since it was last heard of",
+        },
+    ),
+];
+
+/// The structures, bits and errors of the net services.
+fn network(out: &mut String) -> fmt::Result {
+    out.push_str("\n/* Numbers of the net services. */\n");
+    for (name, value, text) in [
+        ("NET_ANY", net::flags::ANY, "sk_net_bind: all ports but the kernel's"),
+        ("UDP_TRUNCATED", net::flags::TRUNCATED, "the buffer was too short"),
+        ("UDP_BROADCAST", net::flags::BROADCAST, "sent to more than this board"),
+        ("ADDRESSES_LINK", net::flags::LINK.into(), "the cable is in"),
+        ("ADDRESSES_VALID", net::flags::ADDRESS.into(), "ip is valid"),
+        ("DATAGRAM_MAX", net::DATAGRAM_MAX, "bytes of a datagram"),
+    ] {
+        let (name, value) = (format!("SK_{name}"), format!("{value}u"));
+        writeln!(out, "#define {name:<19} {value:<11} /* {text} */")?;
+    }
+    out.push_str("\n/* Why a net service did not do it: its result. */\nenum sk_net_error {\n");
+    for error in NetError::ALL {
+        let name = format!("SK_NET_{}", snake(&format!("{error:?}")));
+        writeln!(out, "    {name:<19} = {:>3}, /* {} */", error.code(), error.text())?;
+    }
+    out.push_str("};\n");
+    for (name, size, text, fields) in STRUCTS {
+        writeln!(out, "\n/* {text} */\nstruct {name} {{")?;
+        for (_, c, field, text) in *fields {
+            writeln!(out, "    {:<28}/* {text} */", c.replace('@', field) + ";")?;
+        }
+        out.push_str("};\n");
+        // Pointers are as wide as the board's only there.
+        out.push_str("#if __SIZEOF_POINTER__ == 4\n");
+        for (offset, _, field, _) in *fields {
+            let check = format!("offsetof(struct {name}, {field}) == {offset}");
+            writeln!(out, "_Static_assert({check}, \"{name}.{field}\");")?;
+        }
+        writeln!(out, "_Static_assert(sizeof(struct {name}) == {size}, \"{name}\");\n#endif")?;
+    }
+    Ok(())
+}
+
+/// `InUse` as `IN_USE`.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
 
 const HEAD: &str = r#"/* serverkernel.h: what a payload in C is given.
  *
@@ -174,6 +298,8 @@ fn header() -> Result<String, fmt::Error> {
     }
     let size = task::TASK_INFO_SIZE;
     writeln!(out, "_Static_assert(sizeof(struct sk_task_info) == {size}, \"sk_task_info\");")?;
+
+    network(&mut out)?;
 
     out.push_str("\n/* Ids of the services: FNV-1a of the name. */\n");
     for s in SERVICES {

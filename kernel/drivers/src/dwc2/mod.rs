@@ -304,6 +304,10 @@ impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
         }
     }
 
+    fn has_received(&self, pipe: PipeId) -> bool {
+        self.pipe_has_received(pipe)
+    }
+
     fn can_send(&self, pipe: PipeId) -> bool {
         self.pipe_can_send(pipe)
     }

@@ -334,6 +334,14 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         }
     }
 
+    /// A finished transfer, an error, or a handle that has to be told it is gone.
+    pub(super) fn pipe_has_received(&self, id: PipeId) -> bool {
+        self.slot(id).map_or(true, |slot| {
+            let pipe = &self.pipes[slot];
+            !pipe.ready.is_empty() || pipe.error.is_some()
+        })
+    }
+
     pub(super) fn pipe_receive(
         &mut self,
         now: Micros,

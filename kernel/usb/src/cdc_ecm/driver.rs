@@ -454,6 +454,11 @@ impl Ecm {
         }
     }
 
+    /// See [`sk_hal::net::FrameDevice::has_frame`].
+    pub(crate) fn has_frame<H: UsbHost>(&self, host: &H) -> bool {
+        self.input.working().is_some_and(|id| host.has_received(id))
+    }
+
     /// See [`sk_hal::net::FrameDevice::receive`].
     pub(crate) fn receive<H: UsbHost>(
         &mut self,
