@@ -6,6 +6,9 @@
 //! stderr, stdout and the image as received (the kernel's alone), and the input,
 //! because those arrive before the image is understood.
 
+mod net;
+mod view;
+
 use crate::fault;
 use crate::gates;
 use crate::memory::Memory;
@@ -19,8 +22,7 @@ use sk_bcm2835::{Caches, cp15};
 use sk_drivers::mmu::{Area, Attr, PAGE, SECTION};
 use sk_hal::{Clock, Entropy, Micros};
 use sk_loader::{Access, Layout, Load, Part, Plan, Request};
-use sk_net::task::Arrived;
-use sk_net::{Address, Sockets, UdpMeta};
+use sk_net::Sockets;
 use sk_services::{Allowed, Outcome, Park, dispatch};
 use sk_session::drbg::Drbg;
 use sk_session::server::board::Progress;
@@ -29,6 +31,7 @@ use sk_wire::blob::Config;
 use sk_wire::control::{Message, Usage};
 use sk_wire::frames::Object;
 use sk_wire::manifest::{ARGS_MAX, Manifest, flags};
+use view::View;
 
 /// Heap of a task whose client does not say.
 const HEAP_DEFAULT: u32 = 1 << 20;
@@ -226,43 +229,6 @@ impl<K: Clock + Copy> Tasks<K> {
             Some(Park::Send(wait)) => Turn::Network(wait.again.min(wait.until).min(self.deadline)),
             _ => Turn::Waiting(0),
         }
-    }
-
-    /// Is a datagram for `port` the running task's?
-    #[inline]
-    pub fn wants(&self, port: u16) -> bool {
-        self.sockets.wants(port)
-    }
-
-    /// A datagram for the task: into its buffer if it waits for one, else into
-    /// the queue.
-    #[inline]
-    pub fn datagram(&mut self, meta: &UdpMeta, address: Option<Address>, payload: &[u8]) {
-        self.sockets.heard(meta, address);
-        if let (Some(park), Some(layout)) = (self.parked, &self.layout) {
-            let mut view = View { region: &mut self.region, layout };
-            let info = wire::info(&Arrived::new(meta, payload.len()));
-            if let Some(outcome) = park.deliver(&mut view, &info, payload) {
-                self.parked = None;
-                // Where it goes was checked when the task began to wait, and its
-                // memory has not changed: nothing but a return.
-                let _ = self.settle(outcome);
-                return;
-            }
-        }
-        self.sockets.keep(meta, payload);
-    }
-
-    /// Does it wait for a datagram?
-    #[inline]
-    pub fn is_receiving(&self) -> bool {
-        matches!(self.parked, Some(Park::Receive(_)))
-    }
-
-    /// Does it wait for one of its own to be sent?
-    #[inline]
-    pub fn is_sending(&self) -> bool {
-        matches!(self.parked, Some(Park::Send(_)))
     }
 
     fn with_services(
@@ -680,32 +646,5 @@ impl<K: Clock + Copy> Board for Tasks<K> {
 
     fn facts(&self) -> Facts {
         self.facts
-    }
-}
-
-/// The running task's memory, as its services see it.
-struct View<'a> {
-    region: &'a mut Region,
-    layout: &'a Layout,
-}
-
-impl sk_services::Memory for View<'_> {
-    fn readable(&self, at: u32, len: u32) -> Option<&[u8]> {
-        if len == 0 {
-            return Some(&[]);
-        }
-        self.layout.readable(at, len).then(|| self.region.bytes(at, len)).flatten()
-    }
-
-    fn writable(&mut self, at: u32, len: u32) -> Option<&mut [u8]> {
-        if len == 0 {
-            return Some(&mut []);
-        }
-        self.layout.writable(at, len).then(|| self.region.bytes_mut(at, len)).flatten()
-    }
-
-    fn heap(&mut self) -> &mut [u32] {
-        let area = self.layout.area(Part::Heap);
-        self.region.words_mut(area.start, area.mapped).unwrap_or(&mut [])
     }
 }
