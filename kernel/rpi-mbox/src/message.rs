@@ -157,21 +157,28 @@ impl<'m> Request<'m> {
     /// # Errors
     /// [`MessageError::NoRoom`].
     pub fn add<T: Tag>(&mut self, tag: &T) -> Result<Slot<T>, MessageError> {
-        let room = tag.room().checked_next_multiple_of(4).ok_or(MessageError::NoRoom)?;
+        let at = self.at;
+        let room = self.room_for(T::ID, tag.room())?;
+        let length = room.len();
+        tag.ask(&mut Words(room));
+        Ok(Slot { at, room: length, tag: PhantomData })
+    }
+
+    /// The head of a tag, and the zeroed room for its value. Not inlined: it is
+    /// the same for all tags.
+    #[inline(never)]
+    fn room_for(&mut self, id: u32, bytes: usize) -> Result<&mut [u8], MessageError> {
+        let room = bytes.checked_next_multiple_of(4).ok_or(MessageError::NoRoom)?;
         let value = self.at + TAG_HEADER;
         let next = value.checked_add(room).ok_or(MessageError::NoRoom)?;
         if next.checked_add(END).is_none_or(|end| end > self.mem.len()) {
             return Err(MessageError::NoRoom);
         }
-        put(self.mem, self.at, T::ID);
+        put(self.mem, self.at, id);
         put(self.mem, self.at + 4, room as u32);
         // The third word stays 0: a request.
-        if let Some(value) = self.mem.get_mut(value..next) {
-            tag.ask(&mut Words(value));
-        }
-        let slot = Slot { at: self.at, room, tag: PhantomData };
         self.at = next;
-        Ok(slot)
+        self.mem.get_mut(value..next).ok_or(MessageError::NoRoom)
     }
 
     /// Ends the message and returns its length in bytes.
@@ -212,23 +219,29 @@ impl<'m> Response<'m> {
     /// # Errors
     /// [`TagError`].
     pub fn get<T: Tag>(&self, slot: Slot<T>) -> Result<T::Reply<'m>, TagError> {
-        let id = T::ID;
-        let header = (get(self.mem, slot.at), get(self.mem, slot.at + 4));
-        if header != (Some(id), Some(slot.room as u32)) {
+        let value = self.value(T::ID, slot.at, slot.room)?;
+        let short = TagError::Short { id: T::ID, got: value.bytes().len() as u32 };
+        T::answer(&value).ok_or(short)
+    }
+
+    /// The value of a tag. Not inlined: it is the same for all tags.
+    #[inline(never)]
+    fn value(&self, id: u32, at: usize, room: usize) -> Result<Value<'m>, TagError> {
+        let header = (get(self.mem, at), get(self.mem, at + 4));
+        if header != (Some(id), Some(room as u32)) {
             return Err(TagError::Overwritten { id });
         }
-        let third = get(self.mem, slot.at + 8).unwrap_or(0);
+        let third = get(self.mem, at + 8).unwrap_or(0);
         if third & ANSWERED == 0 {
             return Err(TagError::Unknown(id));
         }
         let length = third & !ANSWERED;
-        let start = slot.at + TAG_HEADER;
-        if length as usize > slot.room {
+        let start = at + TAG_HEADER;
+        if length as usize > room {
             return Err(TagError::Truncated { id, needs: length });
         }
         let value = self.mem.get(start..start + length as usize);
-        let short = TagError::Short { id, got: length };
-        T::answer(&Value(value.ok_or(TagError::Overwritten { id })?)).ok_or(short)
+        value.map(Value).ok_or(TagError::Overwritten { id })
     }
 }
 

@@ -125,25 +125,9 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
         clock: &(impl Clock + ?Sized),
         build: impl FnOnce(&mut Request<'_>) -> Result<S, MessageError>,
     ) -> Result<(S, Response<'_>), Error> {
-        // A message somebody sent and has not polled for yet: its answer is
-        // given up, its buffer needed.
-        wait(clock, EARLIER_TIMEOUT, || {
-            self.collect().is_err() || matches!(self.buffer, Buffer::Ours(_))
-        });
+        self.give_up_earlier(clock);
         let slots = self.send(clock, build)?;
-        let mut failed = None;
-        let done = wait(clock, TIMEOUT, || match self.poll() {
-            Poll::Pending => false,
-            Poll::Ready(result) => {
-                failed = result.err();
-                true
-            }
-        });
-        match failed {
-            Some(error) => Err(error),
-            None if done => Ok((slots, self.response()?)),
-            None => Err(Error::NoReply),
-        }
+        Ok((slots, self.wait_for_answer(clock)?))
     }
 
     /// Sends a message and does not wait for its answer (at most 1 ms for room
@@ -158,13 +142,39 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
         clock: &(impl Clock + ?Sized),
         build: impl FnOnce(&mut Request<'_>) -> Result<S, MessageError>,
     ) -> Result<S, Error> {
+        let mut request = self.begin()?;
+        let slots = build(&mut request)?;
+        let length = request.finish();
+        self.post(clock, length)?;
+        Ok(slots)
+    }
+
+    // What follows does not depend on the message. Inlined into `call` and
+    // `send` there would be a copy of it for each message of the program.
+
+    /// A message somebody sent and has not polled for yet: its answer is given
+    /// up, its buffer needed.
+    #[inline(never)]
+    fn give_up_earlier(&mut self, clock: &(impl Clock + ?Sized)) {
+        wait(clock, EARLIER_TIMEOUT, || {
+            self.collect().is_err() || matches!(self.buffer, Buffer::Ours(_))
+        });
+    }
+
+    /// An empty message in the buffer, if that is ours.
+    #[inline(never)]
+    fn begin(&mut self) -> Result<Request<'_>, Error> {
         // Stale words, and among them perhaps our own late answer.
         self.collect()?;
         let Buffer::Ours(buffer) = &mut self.buffer else { return Err(Error::StillWaiting) };
         self.answered = false;
-        let mut request = Request::new(buffer.bytes_mut())?;
-        let slots = build(&mut request)?;
-        self.length = request.finish();
+        Ok(Request::new(buffer.bytes_mut())?)
+    }
+
+    /// Hands over the message in the buffer.
+    #[inline(never)]
+    fn post(&mut self, clock: &(impl Clock + ?Sized), length: usize) -> Result<(), Error> {
+        self.length = length;
         let status = Reg::<_, Status::Register>::new(&self.bus, STATUS_1);
         if !wait(clock, ROOM_TIMEOUT, || !status.is_set(Status::FULL)) {
             return Err(Error::Full);
@@ -175,11 +185,29 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
             self.buffer = Buffer::Theirs(buffer.give(&self.cache, Direction::Both));
             self.bus.write(WRITE, (bus.0 & !CHANNEL_MASK) | CHANNEL);
         }
-        Ok(slots)
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn wait_for_answer(&mut self, clock: &(impl Clock + ?Sized)) -> Result<Response<'_>, Error> {
+        let mut failed = None;
+        let done = wait(clock, TIMEOUT, || match self.poll() {
+            Poll::Pending => false,
+            Poll::Ready(result) => {
+                failed = result.err();
+                true
+            }
+        });
+        match failed {
+            Some(error) => Err(error),
+            None if done => self.response(),
+            None => Err(Error::NoReply),
+        }
     }
 
     /// Has the answer to the last message come? Never waits. Ready says that
     /// [`Mailbox::response`] may be called.
+    #[inline(never)]
     pub fn poll(&mut self) -> Poll<Result<(), Error>> {
         if let Err(error) = self.collect() {
             return Poll::Ready(Err(error));
@@ -195,6 +223,7 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
     ///
     /// # Errors
     /// [`Error::StillWaiting`], [`Error::Idle`], [`Error::Message`].
+    #[inline(never)]
     pub fn response(&self) -> Result<Response<'_>, Error> {
         match &self.buffer {
             Buffer::Ours(buffer) if self.answered => {
@@ -208,6 +237,7 @@ impl<B: Bus32, C: CacheOps> Mailbox<B, C> {
     /// Reads what the firmware has sent, and takes the buffer back when it is
     /// among it. Words of other channels, or for an address that is not ours,
     /// are dropped: nobody else uses the mailbox.
+    #[inline(never)]
     fn collect(&mut self) -> Result<(), Error> {
         let status = Reg::<_, Status::Register>::new(&self.bus, STATUS_0);
         for _ in 0..MAX_STALE {

@@ -9,11 +9,11 @@
 use core::fmt;
 
 use heapless::String;
-use postcard::ser_flavors::{Flavor, Slice};
 use serde::{Deserialize, Serialize};
 use sk_abi::Status;
 use sk_abi::status::FaultRecord;
 
+use crate::codec;
 use crate::manifest::{Digest, TaskId};
 
 /// Longest text in a receipt or refusal, bytes.
@@ -64,38 +64,14 @@ pub fn encode<'b, T: Serialize + ?Sized>(
     value: &T,
     buffer: &'b mut [u8],
 ) -> Result<&'b [u8], CodecError> {
-    let slice: &'b mut [u8] = postcard::serialize_with_flavor(value, Slice::new(buffer))
-        .map_err(|_| CodecError::NoRoom)?;
-    Ok(slice)
-}
-
-/// Serializes against bytes that are there already: is this what they say?
-struct Same<'a>(&'a [u8]);
-
-impl<'a> Flavor for Same<'a> {
-    type Output = &'a [u8];
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.0.split_first() {
-            Some((first, rest)) if *first == byte => {
-                self.0 = rest;
-                Ok(())
-            }
-            _ => Err(postcard::Error::SerdeSerCustom),
-        }
-    }
-
-    fn finalize(self) -> postcard::Result<&'a [u8]> {
-        Ok(self.0)
-    }
+    let len = codec::write(value, buffer).map_err(|_| CodecError::NoRoom)?;
+    buffer.get(..len).ok_or(CodecError::NoRoom)
 }
 
 /// Takes a value from the front of `bytes`; only its canonical encoding.
 fn take<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), CodecError> {
-    let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| CodecError::Malformed)?;
-    let same = postcard::serialize_with_flavor(&value, Same(bytes))
-        .map_err(|_| CodecError::NotCanonical)?;
-    if same.len() != rest.len() {
+    let (value, rest) = codec::take::<T>(bytes).map_err(|_| CodecError::Malformed)?;
+    if codec::compare(&value, bytes) != Ok(rest.len()) {
         return Err(CodecError::NotCanonical);
     }
     Ok((value, rest))

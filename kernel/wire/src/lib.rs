@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod codec;
 
 pub mod blob;
 pub mod control;

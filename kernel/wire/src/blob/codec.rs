@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{BLOB_VERSION, BlobError, Client, Config, MAX_CLIENTS, PoolRange};
 use crate::bytes::Reader;
+use crate::codec;
 
 const MAGIC: [u8; 4] = *b"SKCF";
 const HEADER_LEN: usize = 16;
@@ -82,7 +83,7 @@ pub fn public_part(blob: &[u8]) -> Result<&[u8], BlobError> {
 
 /// Takes one value off the front of a part.
 fn take<'a, T: Deserialize<'a>>(part: &mut &'a [u8], error: BlobError) -> Result<T, BlobError> {
-    let (value, rest) = postcard::take_from_bytes(part).map_err(|_| error)?;
+    let (value, rest) = codec::take(part).map_err(|_| error)?;
     *part = rest;
     Ok(value)
 }
@@ -127,7 +128,7 @@ impl Out<'_> {
 
     fn put<T: Serialize>(&mut self, value: &T) -> Result<(), BlobError> {
         let rest = self.buffer.get_mut(self.at..).ok_or(BlobError::BufferTooSmall)?;
-        let used = postcard::to_slice(value, rest).map_err(|_| BlobError::BufferTooSmall)?.len();
+        let used = codec::write(value, rest).map_err(|_| BlobError::BufferTooSmall)?;
         self.at += used;
         Ok(())
     }
