@@ -26,7 +26,7 @@ fn user() -> Sk {
 
 fn firmware() -> Vec<(&'static str, Vec<u8>)> {
     let program = |len: usize| {
-        let mut bytes: Vec<u8> = (0..len).map(|n| (n * n >> 4) as u8).collect();
+        let mut bytes: Vec<u8> = (0..len).map(|n| ((n * n) >> 4) as u8).collect();
         bytes[..4].copy_from_slice(b"\x7fELF");
         bytes
     };

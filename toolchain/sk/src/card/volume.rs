@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn files() -> Vec<Entry> {
-        let big: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7 >> 5) as u8).collect();
+        let big: Vec<u8> = (0..3_000_000_u32).map(|n| ((n * 7) >> 5) as u8).collect();
         vec![
             Entry::new("bootcode.bin", b"boot".to_vec()),
             Entry::new("start_cd.elf", big),
