@@ -109,6 +109,32 @@ fn what_cannot_be_loaded_is_named() {
 }
 
 #[test]
+fn round_trips_are_timed_over_one_session() {
+    let config = config();
+    let mut world = World::new(&config, 9, FINE);
+    let job = Job::Pings { count: 4, every: 2 * SECOND };
+    let before = world.now;
+    let n = world.add(params(2, 1, Roles::OBSERVE), job);
+    assert!(world.until(30 * SECOND, |world| world.players[n].client.is_done()));
+    let told = &world.players[n].told;
+    assert_eq!((told.error.as_ref(), told.pongs, told.round_trips.len()), (None, 4, 4));
+    assert!(told.round_trips.iter().all(|time| (1..100 * MS).contains(time)), "{told:?}");
+    assert!((6 * SECOND..7 * SECOND).contains(&(world.now - before)), "{}", world.now - before);
+}
+
+#[test]
+fn a_question_that_was_sent_twice_has_no_time() {
+    let config = config();
+    let mut world = World::new(&config, 10, Weather { loss: 20, ..FINE });
+    let n = world.add(params(2, 1, Roles::OBSERVE), Job::Pings { count: 40, every: 100 * MS });
+    assert!(world.until(60 * SECOND, |world| world.players[n].client.is_done()));
+    let told = &world.players[n].told;
+    assert_eq!((told.error.as_ref(), told.pongs), (None, 40));
+    assert!((1..40).contains(&told.round_trips.len()), "{told:?}");
+    assert!(told.round_trips.iter().all(|time| *time < 100 * MS), "{told:?}");
+}
+
+#[test]
 fn ping_status_and_abort_from_a_second_session() {
     let config = config();
     let mut world = World::new(&config, 8, FINE);

@@ -165,6 +165,22 @@ impl Events for Silent {
     }
 }
 
+/// The longest pause between two questions of [`Client::pings`]: after three
+/// silent seconds a client looks whether the board is still there.
+pub const PING_PAUSE: Duration = Duration::from_secs(2);
+
+/// An answer of a board to one of several questions.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    /// Which, from 1.
+    pub seq: u32,
+    /// How long the way there and back took, encryption at both ends included;
+    /// `None` if the question had to be sent again.
+    pub time: Option<Duration>,
+    /// What it said.
+    pub pong: Pong,
+}
+
 /// How a task went.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
@@ -275,6 +291,35 @@ impl Client {
             Verdict::Continue
         })?;
         answer.ok_or_else(|| no_answer(board))
+    }
+
+    /// Asks a board `count` times over one session, each time `every` (at most
+    /// [`PING_PAUSE`]) after the last answer, and hands over the answers as
+    /// they come.
+    ///
+    /// # Errors
+    /// As dialling it does, and [`Error::Lost`].
+    pub fn pings(
+        &self,
+        board: &Board,
+        count: u32,
+        every: Duration,
+        on_echo: &mut dyn FnMut(Echo),
+    ) -> Result<(), Error> {
+        let every = u64::try_from(every.min(PING_PAUSE).as_micros()).unwrap_or(u64::MAX);
+        let job = Job::Pings { count, every };
+        let (mut seq, mut time) = (0, None);
+        self.patiently(board, Roles::OBSERVE, &mut |_| job, &mut |event| {
+            match event {
+                ClientEvent::RoundTrip(us) => time = Some(Duration::from_micros(us)),
+                ClientEvent::Pong(pong) => {
+                    seq += 1;
+                    on_echo(Echo { seq, time: time.take(), pong });
+                }
+                _ => {}
+            }
+            Verdict::Continue
+        })
     }
 
     /// How the active task is doing.

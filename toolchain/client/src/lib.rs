@@ -33,7 +33,7 @@ pub use discover::{Found, Search, search};
 pub use error::{Aborted, Ended, Error, exit};
 pub use find::{Board, Selector, Sighting};
 pub use hex::{decode as from_hex, encode as to_hex};
-pub use jobs::{Events, Limits, Report, Silent, Step, Task};
+pub use jobs::{Echo, Events, Limits, PING_PAUSE, Report, Silent, Step, Task};
 pub use provision::{Addressing, Provisioned};
 pub use store::{Counters, HANDSHAKES, Inventory, KnownBoard, Store, StoreError, random};
 

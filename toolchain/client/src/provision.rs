@@ -74,6 +74,20 @@ impl Store {
         self.known_board(name, addressing)
     }
 
+    /// As [`Store::provision`], but with new keys: a card made before is no
+    /// longer this board. What was on record is kept as `NAME.*.old`.
+    ///
+    /// # Errors
+    /// As [`Store::provision`].
+    pub fn provision_anew(
+        &self,
+        name: &str,
+        addressing: Addressing,
+    ) -> Result<Provisioned, StoreError> {
+        self.set_aside(name)?;
+        self.provision(name, addressing)
+    }
+
     fn make_board(&self, name: &str) -> Result<(), StoreError> {
         let (seed, psk) = (random()?, random()?);
         let me = StaticKey::from_secret(self.client_secret()?);
@@ -170,6 +184,18 @@ mod tests {
         let nonsense = Addressing::Static { ip: [127, 0, 0, 1].into(), prefix: 24, gateway: None };
         let error = store.provision("a", nonsense).unwrap_err().to_string();
         assert!(error.contains("address"), "{error}");
+    }
+
+    #[test]
+    fn new_keys_on_demand_and_the_old_ones_kept_aside() {
+        let (dir, store) = store();
+        let first = store.provision("a", Addressing::Dhcp).unwrap();
+        let second = store.provision_anew("a", Addressing::Dhcp).unwrap();
+        assert!(second.is_new);
+        assert_ne!(second.board.noise_pk, first.board.noise_pk);
+        assert_eq!(store.boards().unwrap().boards, [second.board]);
+        assert_eq!(std::fs::read(dir.path().join("boards/a.blob.old")).unwrap(), first.blob);
+        assert!(store.provision_anew("b", Addressing::Dhcp).unwrap().is_new);
     }
 
     #[test]

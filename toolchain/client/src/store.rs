@@ -8,6 +8,7 @@
 //! client.key               X25519 secret of this user, made on first use
 //! boards/NAME.toml         what is needed to dial a board: its Noise key, the PSK
 //! boards/NAME.blob         the configuration blob that was made for it
+//! boards/NAME.*.old        both, as they were before the last new keys
 //! counters/FINGERPRINT     the last hs_counter and task sequence given out for it
 //! lock                     held while anything above is made
 //! ```
@@ -223,6 +224,23 @@ impl Store {
         let text = toml::to_string(&file).expect("three strings are valid TOML");
         write_private(&dir.join(format!("{}.blob", board.name)), blob)?;
         write_private(&dir.join(format!("{}.toml", board.name)), text.as_bytes())
+    }
+
+    /// Puts the record of board `name` aside, as `NAME.toml.old` and
+    /// `NAME.blob.old`: the name is free, and what was there is not lost.
+    pub(crate) fn set_aside(&self, name: &str) -> Result<(), StoreError> {
+        check_name(name)?;
+        let _lock = self.lock()?;
+        let dir = self.root.join("boards");
+        // The record first: without it the blob is nobody's.
+        for end in ["toml", "blob"] {
+            let path = dir.join(format!("{name}.{end}"));
+            match fs::rename(&path, dir.join(format!("{name}.{end}.old"))) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                result => result.map_err(|source| StoreError::Io { path, source })?,
+            }
+        }
+        Ok(())
     }
 
     /// The blob made for board `name`, if there is one.

@@ -84,6 +84,18 @@ fn a_good_run_gives_output_code_and_receipt() {
     assert_eq!(rig.client.ping(&board).unwrap().memory_kib, 65_536);
 }
 
+#[test]
+fn round_trips_over_one_session() {
+    let rig = Rig::new(echo);
+    let mut echoes = Vec::new();
+    let every = Duration::from_millis(20);
+    rig.client.pings(&rig.board(), 5, every, &mut |echo| echoes.push(echo)).unwrap();
+    assert_eq!(echoes.iter().map(|echo| echo.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(echoes.iter().filter_map(|echo| echo.time).all(|time| time < Duration::from_secs(1)));
+    assert!(echoes.iter().any(|echo| echo.time.is_some()), "{echoes:?}");
+    assert!(echoes.iter().all(|echo| echo.pong.memory_kib == 65_536));
+}
+
 /// Two megabytes at once.
 fn numbers(_: &str, _: &[u8]) -> Script {
     let stdout = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();

@@ -1,4 +1,5 @@
-//! `sk`: finds boards, builds payloads, runs them, brings back the result.
+//! `sk`: makes boards, finds them, builds payloads, runs them, brings back the
+//! result.
 //!
 //! Standard output is data and nothing else; what is said to people goes to
 //! standard error. Exit codes are those of `docs/cli.md`: `sk run` passes the
@@ -6,9 +7,11 @@
 //! it does not understand.
 
 mod board;
+mod card;
 mod failure;
 mod kernel;
 mod payload;
+mod sdk;
 mod stop;
 mod terminal;
 mod units;
@@ -34,12 +37,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    New(verbs::new::Args),
     Build(verbs::build::Args),
     Pack(verbs::pack::Args),
     Inspect(verbs::inspect::Args),
+    Image(verbs::image::Args),
     Emu(verbs::emu::Args),
     Scan(verbs::scan::Args),
     Info(verbs::info::Args),
+    Ping(verbs::ping::Args),
     Run(Box<verbs::run::Args>),
     Kill(verbs::kill::Args),
     Version(verbs::version::Args),
@@ -51,12 +57,15 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let result = match &cli.verb {
+        Verb::New(args) => args.run().map(|()| 0),
         Verb::Build(args) => args.run().map(|()| 0),
         Verb::Pack(args) => args.run().map(|()| 0),
         Verb::Inspect(args) => args.run().map(|()| 0),
+        Verb::Image(args) => args.run().map(|()| 0),
         Verb::Emu(args) => args.run().map(|()| 0),
         Verb::Scan(args) => args.run().map(|()| 0),
         Verb::Info(args) => args.run().map(|()| 0),
+        Verb::Ping(args) => args.run().map(|()| 0),
         Verb::Run(args) => args.run(),
         Verb::Kill(args) => args.run().map(|()| 0),
         Verb::Version(args) => args.run().map(|()| 0),

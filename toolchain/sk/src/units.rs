@@ -1,6 +1,9 @@
-//! Durations and sizes as people write and read them.
+//! Durations, sizes and addresses as people write and read them.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
+
+use sk_client::Addressing;
 
 /// Reads `1500ms`, `10s`, `1.5m`, `2h`. A bare number is refused: of what?
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -44,6 +47,20 @@ pub(crate) fn size(text: &str) -> Result<u32, String> {
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()))
+}
+
+/// Reads how a board gets its address: `10.0.2.15/24` or `10.0.2.15/24,10.0.2.2`.
+pub(crate) fn addressing(text: &str) -> Result<Addressing, String> {
+    let (network, router) = match text.split_once(',') {
+        Some((network, router)) => (network, Some(router)),
+        None => (text, None),
+    };
+    let form = || format!("'{text}' is not of the form 10.0.2.15/24 or 10.0.2.15/24,10.0.2.2");
+    let (ip, prefix) = network.split_once('/').ok_or_else(form)?;
+    let ip: Ipv4Addr = ip.parse().map_err(|_| form())?;
+    let prefix = prefix.parse().ok().filter(|prefix| (1..=31).contains(prefix)).ok_or_else(form)?;
+    let gateway = router.map(str::parse).transpose().map_err(|_| form())?;
+    Ok(Addressing::Static { ip, prefix, gateway })
 }
 
 /// `14 ms`, `3.1 s`, `2 min 5 s`.
@@ -120,5 +137,23 @@ mod tests {
         assert_eq!(show_size(1_258_291), "1.2 MiB");
         let shown: Vec<_> = [12, 192, 7500, 370_800].into_iter().map(show_uptime).collect();
         assert_eq!(shown, ["12s", "3m12s", "2h05m", "4d07h"]);
+    }
+
+    #[test]
+    fn fixed_addresses() {
+        let (ip, gateway) = (Ipv4Addr::new(10, 0, 2, 15), Some(Ipv4Addr::new(10, 0, 2, 2)));
+        assert_eq!(
+            addressing("10.0.2.15/24"),
+            Ok(Addressing::Static { ip, prefix: 24, gateway: None })
+        );
+        assert_eq!(
+            addressing("10.0.2.15/24,10.0.2.2"),
+            Ok(Addressing::Static { ip, prefix: 24, gateway })
+        );
+        for bad in
+            ["", "10.0.2.15", "10.0.2.15/0", "10.0.2.15/32", "10.0.2/24", "10.0.2.15/24,", "x/24"]
+        {
+            assert!(addressing(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,62 +1,11 @@
 //! The program as its users meet it, where no board is needed: help, errors,
 //! exit codes, and which stream says what.
 
+mod common;
+
 use std::path::Path;
-use std::process::Output;
 
-use assert_cmd::Command;
-
-/// `sk` with a home of its own and nothing of the caller's settings.
-struct Sk {
-    dir: tempfile::TempDir,
-}
-
-impl Sk {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> String {
-        std::fs::write(self.path(name), bytes).unwrap();
-        self.path(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sk"));
-        for name in ["SK_BOARD", "SK_KERNEL", "SK_CC", "CARGO_TARGET_DIR"] {
-            command.env_remove(name);
-        }
-        command
-            .current_dir(&self.dir)
-            .env("SK_HOME", self.path("home"))
-            .env("XDG_RUNTIME_DIR", self.dir.path())
-            .env("XDG_DATA_HOME", self.path("data"))
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .env("TERM", "dumb");
-        Said::of(command.args(args).output().unwrap())
-    }
-}
-
-struct Said {
-    out: String,
-    err: String,
-    code: i32,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self {
-            out: text(output.stdout),
-            err: text(output.stderr),
-            code: output.status.code().unwrap(),
-        }
-    }
-}
+use common::Sk;
 
 /// A file that begins like an ELF file for ARM and is none.
 const BROKEN_ELF: &[u8] = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0";
@@ -68,7 +17,10 @@ fn every_verb_shows_an_example() {
     let sk = Sk::new();
     let top = sk.run(&["--help"]);
     assert_eq!((top.code, top.err.as_str()), (0, ""));
-    for verb in ["build", "pack", "inspect", "emu", "scan", "info", "run", "kill", "version"] {
+    for verb in [
+        "new", "build", "pack", "inspect", "image", "emu", "scan", "info", "ping", "run", "kill",
+        "version",
+    ] {
         assert!(top.out.contains(&format!("\n  {verb} ")), "{verb} is not listed:\n{}", top.out);
         let help = sk.run(&[verb, "--help"]);
         assert_eq!(help.code, 0, "{verb}");

@@ -74,6 +74,15 @@ pub enum Job<'a> {
     Run(TaskSpec<'a>),
     /// Ask for the facts of the board.
     Ping,
+    /// Ask for them again and again over one session, as a measure of the way
+    /// there and back.
+    Pings {
+        /// How often; 0 is 1.
+        count: u32,
+        /// From an answer to the next question, below 3 s: a board silent for
+        /// longer is dialled again, and asked at once.
+        every: Micros,
+    },
     /// Ask how a task is doing ([`TaskId::ACTIVE`]: whichever there is).
     Status(TaskId),
     /// End a task.
@@ -149,7 +158,11 @@ pub enum ClientEvent<'e> {
     Stderr(&'e [u8]),
     /// The task ended, and all its output was handed out.
     Finished(Receipt),
-    /// Answer to [`Job::Ping`].
+    /// Before a [`ClientEvent::Pong`]: how long its way was. Not told of a
+    /// question that was sent twice: which one was answered is not known
+    /// (RFC 6298, section 3).
+    RoundTrip(Micros),
+    /// Answer to [`Job::Ping`], and each to [`Job::Pings`].
     Pong(Pong),
     /// Answer to [`Job::Status`].
     Status(TaskStatus),
@@ -176,6 +189,7 @@ struct News {
     accepted: Option<TaskId>,
     progress: Option<(u32, u32)>,
     started: bool,
+    round_trip: Option<Micros>,
     pong: Option<Pong>,
     status: Option<TaskStatus>,
     aborted: Option<(TaskId, Status)>,
@@ -197,6 +211,8 @@ pub struct Client<'a> {
     run: Option<Run<'a>>,
     news: News,
     busy_until: Option<Micros>,
+    /// Answers there are already.
+    pongs: u32,
     abort_wanted: bool,
     over: bool,
 }
@@ -230,6 +246,7 @@ impl<'a> Client<'a> {
             run,
             news: News::default(),
             busy_until: None,
+            pongs: 0,
             abort_wanted: false,
             over: false,
         })
@@ -415,6 +432,9 @@ impl<'a> Client<'a> {
         if let Some(rtt) = rtt.filter(|_| matches!(ask, Ask::Submit | Ask::Status(_) | Ask::Ping)) {
             self.rtt.sample(rtt);
         }
+        if ask == Ask::Ping && self.run.is_none() {
+            self.news.round_trip = rtt;
+        }
         if let Err(error) = self.act_on(now, ask, answer) {
             self.fail(now, error);
         }
@@ -432,7 +452,16 @@ impl<'a> Client<'a> {
             return Err(self.rejected(answer));
         }
         match ask {
-            Ask::Ping => self.news.pong = Some(control::decode(answer.body)?),
+            Ask::Ping => {
+                self.news.pong = Some(control::decode(answer.body)?);
+                self.pongs = self.pongs.saturating_add(1);
+                if let Job::Pings { count, every } = self.job
+                    && self.pongs < count
+                {
+                    self.wants.ask(now.saturating_add(every), Ask::Ping);
+                    return Ok(());
+                }
+            }
             Ask::Status(_) => self.news.status = Some(control::decode(answer.body)?),
             Ask::Abort(_) => {
                 let aborted: control::Aborted = control::decode(answer.body)?;
@@ -624,6 +653,9 @@ impl<'a> Client<'a> {
             if run.stderr.inbox.has_bytes() {
                 return run.stderr.inbox.take().map(ClientEvent::Stderr);
             }
+        }
+        if let Some(time) = news.round_trip.take() {
+            return Some(ClientEvent::RoundTrip(time));
         }
         if let Some(pong) = news.pong.take() {
             return Some(ClientEvent::Pong(pong));

@@ -347,6 +347,8 @@ pub struct Told {
     pub stderr: Vec<u8>,
     pub receipt: Option<Receipt>,
     pub pong: Option<Pong>,
+    pub pongs: u32,
+    pub round_trips: Vec<Micros>,
     pub status: Option<TaskStatus>,
     pub aborted: Option<(TaskId, Status)>,
     pub error: Option<ClientError>,
@@ -557,7 +559,11 @@ impl<'a> World<'a> {
                 ClientEvent::Finished(receipt) => {
                     assert!(told.receipt.replace(receipt).is_none(), "two receipts");
                 }
-                ClientEvent::Pong(pong) => told.pong = Some(pong),
+                ClientEvent::RoundTrip(time) => told.round_trips.push(time),
+                ClientEvent::Pong(pong) => {
+                    told.pong = Some(pong);
+                    told.pongs += 1;
+                }
                 ClientEvent::Status(status) => told.status = Some(status),
                 ClientEvent::Aborted { task_id, status } => told.aborted = Some((task_id, status)),
                 ClientEvent::Failed(error) => {

@@ -1,6 +1,6 @@
 //! `sk emu`: a board in QEMU, with keys of its own.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     forward: Vec<u16>,
     /// A fixed address instead of DHCP; the emulated network is 10.0.2.0/24
     /// with the router 10.0.2.2
-    #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = addressing)]
+    #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = units::addressing)]
     fixed: Option<Addressing>,
     /// Boot without a configuration: the board comes up in FAULT
     #[arg(long)]
@@ -74,20 +74,6 @@ impl From<Model> for Machine {
             Model::OneAPlus => Self::Raspi1ap,
         }
     }
-}
-
-/// Reads `10.0.2.15/24` or `10.0.2.15/24,10.0.2.2`.
-fn addressing(text: &str) -> Result<Addressing, String> {
-    let (network, router) = match text.split_once(',') {
-        Some((network, router)) => (network, Some(router)),
-        None => (text, None),
-    };
-    let form = || format!("'{text}' is not of the form 10.0.2.15/24 or 10.0.2.15/24,10.0.2.2");
-    let (ip, prefix) = network.split_once('/').ok_or_else(form)?;
-    let ip: Ipv4Addr = ip.parse().map_err(|_| form())?;
-    let prefix = prefix.parse().ok().filter(|prefix| (1..=31).contains(prefix)).ok_or_else(form)?;
-    let gateway = router.map(str::parse).transpose().map_err(|_| form())?;
-    Ok(Addressing::Static { ip, prefix, gateway })
 }
 
 impl Args {
@@ -192,27 +178,4 @@ fn answer(address: SocketAddr) -> Result<Option<Found>, Failure> {
     let found = sk_client::search(&search, |found, _| !found.is_empty())
         .map_err(|error| Failure::new(format!("the network cannot be used: {error}")))?;
     Ok(found.into_iter().next())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fixed_addresses() {
-        let (ip, gateway) = (Ipv4Addr::new(10, 0, 2, 15), Some(Ipv4Addr::new(10, 0, 2, 2)));
-        assert_eq!(
-            addressing("10.0.2.15/24"),
-            Ok(Addressing::Static { ip, prefix: 24, gateway: None })
-        );
-        assert_eq!(
-            addressing("10.0.2.15/24,10.0.2.2"),
-            Ok(Addressing::Static { ip, prefix: 24, gateway })
-        );
-        for bad in
-            ["", "10.0.2.15", "10.0.2.15/0", "10.0.2.15/32", "10.0.2/24", "10.0.2.15/24,", "x/24"]
-        {
-            assert!(addressing(bad).is_err(), "{bad}");
-        }
-    }
 }
