@@ -27,7 +27,7 @@ pub(crate) fn config_txt(model: Model) -> String {
 # The serial port on pins 8 and 10, 115200 baud. On this board the firmware
 # gives those pins the mini UART and holds the core clock at 250 MHz for it;
 # the kernel takes the pins back for the PL011. When the board is known to
-# boot, the next two lines may go: the core clock is free then.
+# boot, delete this line and uart_2ndstage: the core clock is free then.
 enable_uart=1
 "
         }
@@ -96,9 +96,9 @@ With this version of the kernel the board has no network, because
 serverkernel {version} for {name}, a {board}
 {line}
 
-The board with this card is the board {name} (id {id}),
-its address is {address}. The card holds the board's secret keys: who can read
-it can pretend to be the board. Two boards with copies of one card are one
+The board with this card is the board {name} (id {id}).
+Its address is {address}. The card holds the board's secret keys: who can
+read it can pretend to be the board. Two boards with copies of one card are one
 board to everybody who talks to them; make each its own card.
 
 {network}
@@ -111,7 +111,8 @@ The serial port is on pins 8 (TX) and 10 (RX) of the header, 115200 baud, 8N1,
 kernel.img        the kernel, {kernel_bytes} bytes; to update, replace the file
 {BLOB}  keys, clients, network settings; sk image makes it
 config.txt        what the firmware does, line by line
-bootcode.bin, start_cd.elf, fixup_cd.dat, start.elf, fixup.dat
+bootcode.bin, start_cd.elf, fixup_cd.dat, and if they were to be had
+start.elf, fixup.dat
                   the firmware of the Raspberry Pi, unmodified, only for use
                   with one; under the terms of LICENCE.broadcom
 LICENSE-MIT, LICENSE-APACHE
