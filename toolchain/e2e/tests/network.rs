@@ -28,6 +28,6 @@ fn gets_an_address_and_makes_itself_known() {
 #[test]
 fn gets_an_address_on_a_bad_cable() {
     let mut config = e2e::zero();
-    config.faults = Faults { lost: 200, doubled: 100, damaged: 100, seed: 1 };
+    config.faults = Faults { lost: 200, doubled: 100, reordered: 100, damaged: 100, seed: 1 };
     assert_eq!(first_datagram(config).malformed, 0);
 }

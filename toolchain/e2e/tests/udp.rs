@@ -2,6 +2,7 @@
 //! the kernel's, no wait is without an end, and nothing of a task's sockets is
 //! there for the next one. And what an echo costs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
@@ -68,7 +69,8 @@ impl Bench {
         config.blob = Some(paced(&made.blob, packets_per_s));
         config.plugin = count.map(|out| {
             let mut plugin = Plugin::built(out).expect("cargo builds it with this test");
-            plugin.options = vec!["range=4000000-1e000000:payload".into()];
+            plugin.options =
+                e2e::layers::ranges().iter().map(|range| format!("range={range}")).collect();
             plugin
         });
         let mut board = e2e::start(config);
@@ -215,9 +217,9 @@ fn ports_waits_and_the_next_task() {
     assert_eq!(result.unwrap().receipt.exit, 0);
 }
 
-/// Instructions of the whole board, and of the payload, from power on to the
-/// end of a task that sends back `count` datagrams.
-fn counted(name: &str, count: u32, window: u32) -> [u64; 2] {
+/// Instructions from power on to the end of a task that sends back `count`
+/// datagrams, by layer; `""` is the whole board.
+fn counted(name: &str, count: u32, window: u32) -> BTreeMap<String, u64> {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("count.txt");
     let bench = Bench::new(name, 1_000_000, Some(&out));
@@ -229,11 +231,17 @@ fn counted(name: &str, count: u32, window: u32) -> [u64; 2] {
     let Bench { board, dir: _dir, .. } = bench;
     board.quit(LONG).unwrap();
     let text = fs::read_to_string(out).unwrap();
-    let number = |prefix: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(prefix));
-        line.unwrap_or_else(|| panic!("no {prefix} in {text}")).trim().parse().unwrap()
-    };
-    [number("exit "), number("range payload ")]
+    let mut counts = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let (layer, number) = match words[..] {
+            ["exit", number] => ("", number),
+            ["range", layer, number] => (layer, number),
+            _ => continue,
+        };
+        *counts.entry(layer.to_owned()).or_default() += number.parse::<u64>().unwrap();
+    }
+    counts
 }
 
 /// The first number of the line `name = number` in the file of budgets.
@@ -248,9 +256,16 @@ fn cost(name: &str, window: u32) {
     const MANY: u32 = 21_000;
     let few = counted(&format!("{name}-few"), FEW, window);
     let many = counted(&format!("{name}-many"), MANY, window);
-    let each = |at: usize| many[at].saturating_sub(few[at]) / u64::from(MANY - FEW);
-    let (all, own) = (each(0), each(1));
-    println!("{name}: {all} instructions per echo of 64 bytes, {own} of them the payload's");
+    let each = |layer: &str| (many[layer] - few[layer]) / u64::from(MANY - FEW);
+    let all = each("");
+    println!("{name}: {all} instructions per echo of 64 bytes");
+    let mut known = 0;
+    for layer in many.keys().filter(|layer| !layer.is_empty()) {
+        println!("  {layer:10} {:5}", each(layer));
+        known += each(layer);
+    }
+    println!("  {:10} {:5}", "unnamed", all.saturating_sub(known));
+    assert!(each("payload") > 0 && known * 100 >= all * 95, "{known} of {all} are accounted for");
     let budget = budget(name);
     assert!(all <= budget, "{name}: {all} instructions per echo, {budget} allowed");
 }

@@ -7,7 +7,7 @@
 //! * that one shows the board 127.0.0.1 as the sender of a datagram once the
 //!   board has broadcast, and a correct stack refuses such a sender
 //!   (RFC 1122 section 3.2.1.3);
-//! * it can lose, double and damage frames, reproducibly;
+//! * it can lose, double, reorder and damage frames, reproducibly;
 //! * it takes a frame with a wrong checksum or length for what it is, and counts
 //!   it ([`Traffic::malformed`]);
 //! * its port on the host is bound before QEMU starts, so none is taken in
@@ -17,6 +17,7 @@
 //! it broadcasts. Each of its ports has one socket on the host: the forwarded
 //! ones from the start, others when the board first sends from them.
 
+mod dice;
 mod frame;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::{Error, Result};
+use dice::{Dice, Late};
 use frame::{Datagram, Mac, Seen};
 
 /// The board's address unless it chose one by itself.
@@ -56,6 +58,8 @@ pub struct Faults {
     pub lost: u16,
     /// Frames that arrive twice.
     pub doubled: u16,
+    /// Frames that one to eight later ones overtake, in either direction.
+    pub reordered: u16,
     /// Frames to the board in which a bit is turned.
     pub damaged: u16,
     /// Where the sequence begins.
@@ -86,6 +90,10 @@ struct Cable {
     board: Mutex<(Mac, Ipv4Addr)>,
     ports: Mutex<HashMap<u16, UdpSocket>>,
     dice: Mutex<Dice>,
+    /// Frames on their way to the board that others are to overtake.
+    late_in: Mutex<Late>,
+    /// Those from the board.
+    late_out: Mutex<Late>,
     ended: AtomicBool,
     to_board: AtomicU64,
     from_board: AtomicU64,
@@ -123,6 +131,8 @@ impl Lan {
             board: Mutex::new((mac, BOARD)),
             ports: Mutex::default(),
             dice: Mutex::new(Dice::new(faults)),
+            late_in: Mutex::default(),
+            late_out: Mutex::default(),
             ended: AtomicBool::new(false),
             to_board: AtomicU64::new(0),
             from_board: AtomicU64::new(0),
@@ -218,16 +228,28 @@ impl Cable {
     fn from_board(self: Arc<Self>) {
         let mut buffer = [0; 2048];
         while !self.ended.load(Relaxed) {
-            let Ok(length) = self.socket.recv(&mut buffer) else {
-                continue;
+            let due = match self.socket.recv(&mut buffer) {
+                Ok(length) => {
+                    let overtakers = lock(&self.dice).overtakers();
+                    lock(&self.late_out).pass(buffer[..length].to_vec(), overtakers)
+                }
+                // Nothing is left to overtake what is late.
+                Err(_) => {
+                    for frame in lock(&self.late_in).flush() {
+                        self.deliver(frame);
+                    }
+                    lock(&self.late_out).flush()
+                }
             };
-            let Some(seen) = frame::parse(&buffer[..length]) else {
-                self.malformed.fetch_add(1, Relaxed);
-                continue;
-            };
-            let copies = lock(&self.dice).copies();
-            for _ in 0..copies {
-                self.take(&seen);
+            for frame in due {
+                let Some(seen) = frame::parse(&frame) else {
+                    self.malformed.fetch_add(1, Relaxed);
+                    continue;
+                };
+                let copies = lock(&self.dice).copies();
+                for _ in 0..copies {
+                    self.take(&seen);
+                }
             }
         }
     }
@@ -269,8 +291,16 @@ impl Cable {
         }
     }
 
-    /// Sends a frame to the board, or loses it.
-    fn put(&self, mut frame: Vec<u8>) {
+    /// Sends a frame to the board, or loses it, sooner or later.
+    fn put(&self, frame: Vec<u8>) {
+        let overtakers = lock(&self.dice).overtakers();
+        let due = lock(&self.late_in).pass(frame, overtakers);
+        for frame in due {
+            self.deliver(frame);
+        }
+    }
+
+    fn deliver(&self, mut frame: Vec<u8>) {
         let copies = {
             let mut dice = lock(&self.dice);
             dice.damage(&mut frame);
@@ -278,41 +308,6 @@ impl Cable {
         };
         for _ in 0..copies {
             let _ = self.socket.send_to(&frame, &self.qemu);
-        }
-    }
-}
-
-/// The cable's luck (xorshift64*, Vigna 2016).
-struct Dice {
-    faults: Faults,
-    state: u64,
-}
-
-impl Dice {
-    fn new(faults: Faults) -> Self {
-        let state = faults.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Self { faults, state }
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) % limit
-    }
-
-    /// How often a frame arrives.
-    fn copies(&mut self) -> usize {
-        if self.below(1000) < u64::from(self.faults.lost) {
-            return 0;
-        }
-        1 + usize::from(self.below(1000) < u64::from(self.faults.doubled))
-    }
-
-    fn damage(&mut self, frame: &mut [u8]) {
-        if self.below(1000) < u64::from(self.faults.damaged) && !frame.is_empty() {
-            let bit = self.below(frame.len() as u64 * 8) as usize;
-            frame[bit / 8] ^= 1 << (bit % 8);
         }
     }
 }

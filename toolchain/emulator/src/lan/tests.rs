@@ -173,7 +173,7 @@ fn dhcp_offers_confirms_and_refuses() {
 
 #[test]
 fn a_bad_cable_loses_and_doubles_the_same_frames_each_time() {
-    let faults = Faults { lost: 300, doubled: 200, damaged: 0, seed: 7 };
+    let faults = Faults { lost: 300, doubled: 200, seed: 7, ..Faults::default() };
     let run = |faults| {
         let mut dice = Dice::new(faults);
         (0..1000).map(|_| dice.copies()).collect::<Vec<_>>()
@@ -185,4 +185,16 @@ fn a_bad_cable_loses_and_doubles_the_same_frames_each_time() {
     assert!((250..350).contains(&count(0)), "{}", count(0));
     assert!((100..180).contains(&count(2)), "{}", count(2));
     assert_eq!(run(Faults::default()), [1; 1000]);
+}
+
+#[test]
+fn a_late_frame_is_overtaken_by_as_many_as_was_said() {
+    let mut late = super::Late::default();
+    assert!(late.pass(vec![0], 2).is_empty());
+    assert_eq!(late.pass(vec![1], 0), [[1]]);
+    assert!(late.pass(vec![2], 8).is_empty());
+    assert_eq!(late.pass(vec![3], 0), [[3], [0]]);
+    assert_eq!(late.pass(vec![4], 0), [[4]]);
+    assert_eq!(late.flush(), [[2]]);
+    assert!(late.flush().is_empty());
 }
