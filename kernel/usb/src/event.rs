@@ -3,6 +3,13 @@
 use crate::descriptor::DescriptorError;
 use sk_hal::usb::{Speed, StartError, TransferError};
 
+/// A class driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Driver {
+    /// [`crate::cdc_ecm`].
+    CdcEcm,
+}
+
 /// Where an adapter's station address comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MacSource {
@@ -64,8 +71,10 @@ pub enum UsbEvent {
         /// Signalling rate.
         speed: Speed,
     },
-    /// A CDC-ECM adapter is ready for frames.
+    /// An adapter is ready for frames.
     Configured {
+        /// Who drives it.
+        driver: Driver,
         /// Its station address.
         mac: [u8; 6],
         /// Whose address that is.

@@ -23,9 +23,10 @@ pub mod enumerate;
 pub mod request;
 
 mod event;
+mod function;
 mod net;
 mod statistics;
 
-pub use event::{Fault, MacSource, Stage, UsbEvent};
+pub use event::{Driver, Fault, MacSource, Stage, UsbEvent};
 pub use net::{Adapter, UsbNet};
 pub use statistics::Statistics;

@@ -9,10 +9,9 @@
 //!    +------ port Empty, from anywhere: everything closed
 //! ```
 
-use crate::cdc_ecm::EcmLayout;
-use crate::cdc_ecm::driver::{Ecm, Signal};
 use crate::enumerate::{Enumerator, Progress, SCRATCH};
-use crate::event::{Fault, MacSource, Stage, UsbEvent};
+use crate::event::{Driver, Fault, MacSource, Stage, UsbEvent};
+use crate::function::{Function, Layout, Signal};
 use crate::statistics::{Statistics, count};
 use heapless::Deque;
 use sk_hal::Micros;
@@ -43,6 +42,8 @@ pub struct Adapter {
     pub product: u16,
     /// Signalling rate.
     pub speed: Speed,
+    /// Who drives it.
+    pub driver: Driver,
     /// Station address.
     pub mac: [u8; 6],
     /// Whose address that is.
@@ -54,8 +55,8 @@ pub struct Adapter {
 #[derive(Debug)]
 enum Phase {
     Vacant,
-    Enumerating(Enumerator<EcmLayout>),
-    Adapter(Ecm),
+    Enumerating(Enumerator<Layout>),
+    Adapter(Function),
     Unsupported,
     Pausing { until: Micros },
     Resetting { since: Micros },
@@ -125,12 +126,13 @@ impl<H: UsbHost> UsbNet<H> {
     /// The adapter in use.
     #[must_use]
     pub fn adapter(&self) -> Option<Adapter> {
-        let (Phase::Adapter(ecm), Some(identity)) = (&self.phase, self.identity) else {
+        let (Phase::Adapter(function), Some(identity)) = (&self.phase, self.identity) else {
             return None;
         };
-        let (mac, source) = ecm.mac()?;
+        let (mac, source) = function.mac()?;
         let Identity { vendor, product, speed } = identity;
-        Some(Adapter { vendor, product, speed, mac, source, max_frame: ecm.max_frame() })
+        let (driver, max_frame) = (function.driver(), function.max_frame());
+        Some(Adapter { vendor, product, speed, driver, mac, source, max_frame })
     }
 
     /// When `poll` wants to be called at the latest, if nothing interrupts.
@@ -139,7 +141,7 @@ impl<H: UsbHost> UsbNet<H> {
         let own = match &self.phase {
             Phase::Vacant | Phase::Unsupported => None,
             Phase::Enumerating(enumerator) => enumerator.deadline(),
-            Phase::Adapter(ecm) => ecm.deadline(self.last_poll),
+            Phase::Adapter(function) => function.deadline(self.last_poll),
             Phase::Pausing { until } => Some(*until),
             Phase::Resetting { since } => Some(since.saturating_add(RESET_LIMIT)),
         };
@@ -205,14 +207,16 @@ impl<H: UsbHost> UsbNet<H> {
                     &mut self.host,
                     now,
                     &mut self.scratch,
-                    EcmLayout::find,
+                    Layout::find,
                     &mut self.statistics,
                 );
                 self.enumerated(now, speed, progress)
             }
-            (Phase::Adapter(ecm), Port::Ready(_)) => {
-                let signal = ecm.poll(&mut self.host, now, &mut self.scratch, &mut self.statistics);
-                if ecm.running_since().is_some_and(|since| now.saturating_sub(since) >= PROVEN) {
+            (Phase::Adapter(function), Port::Ready(_)) => {
+                let signal =
+                    function.poll(&mut self.host, now, &mut self.scratch, &mut self.statistics);
+                if function.running_since().is_some_and(|since| now.saturating_sub(since) >= PROVEN)
+                {
                     self.failures = 0;
                 }
                 self.signalled(now, signal)
@@ -220,7 +224,7 @@ impl<H: UsbHost> UsbNet<H> {
         }
     }
 
-    fn enumerated(&mut self, now: Micros, speed: Speed, progress: Progress<EcmLayout>) -> bool {
+    fn enumerated(&mut self, now: Micros, speed: Speed, progress: Progress<Layout>) -> bool {
         match progress {
             Progress::Running => return false,
             Progress::Identified(device) => {
@@ -228,9 +232,9 @@ impl<H: UsbHost> UsbNet<H> {
                 self.identity = Some(Identity { vendor, product, speed });
                 self.report(UsbEvent::Attached { vendor, product, speed });
             }
-            Progress::Configured { target, configuration, function } => {
+            Progress::Configured { target, configuration, function: layout } => {
                 self.configuration = configuration;
-                self.phase = Phase::Adapter(Ecm::new(function, target, self.fallback_mac));
+                self.phase = Phase::Adapter(Function::new(layout, target, self.fallback_mac));
             }
             Progress::Unsupported(device) => {
                 self.phase = Phase::Unsupported;
@@ -248,8 +252,11 @@ impl<H: UsbHost> UsbNet<H> {
         match signal {
             Signal::None => return false,
             Signal::Up { mac, source } => {
-                let configuration = self.configuration;
-                self.report(UsbEvent::Configured { mac, source, configuration });
+                let Phase::Adapter(function) = &self.phase else {
+                    return false;
+                };
+                let (driver, configuration) = (function.driver(), self.configuration);
+                self.report(UsbEvent::Configured { driver, mac, source, configuration });
             }
             Signal::Link { up } => self.report(UsbEvent::Link { up }),
             Signal::Failed(stage, fault) => self.fail(now, stage, fault),
@@ -275,8 +282,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     fn close(&mut self, now: Micros) {
-        if let Phase::Adapter(ecm) = &mut self.phase {
-            ecm.close(&mut self.host, now);
+        if let Phase::Adapter(function) = &mut self.phase {
+            function.close(&mut self.host, now);
         }
         self.identity = None;
     }
@@ -293,34 +300,36 @@ impl<H: UsbHost> UsbNet<H> {
 impl<H: UsbHost> FrameDevice for UsbNet<H> {
     fn mac(&self) -> Option<[u8; 6]> {
         match &self.phase {
-            Phase::Adapter(ecm) => ecm.mac().map(|(mac, _)| mac),
+            Phase::Adapter(function) => function.mac().map(|(mac, _)| mac),
             _ => None,
         }
     }
 
     fn link_up(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(ecm) if ecm.link_up())
+        matches!(&self.phase, Phase::Adapter(function) if function.link_up())
     }
 
     fn has_frame(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(ecm) if ecm.has_frame(&self.host))
+        matches!(&self.phase, Phase::Adapter(function) if function.has_frame(&self.host))
     }
 
     fn receive(&mut self, now: Micros, take: &mut dyn FnMut(&mut [u8])) -> bool {
         match &mut self.phase {
-            Phase::Adapter(ecm) => ecm.receive(&mut self.host, now, take, &mut self.statistics),
+            Phase::Adapter(function) => {
+                function.receive(&mut self.host, now, take, &mut self.statistics)
+            }
             _ => false,
         }
     }
 
     fn can_transmit(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(ecm) if ecm.can_transmit(&self.host))
+        matches!(&self.phase, Phase::Adapter(function) if function.can_transmit(&self.host))
     }
 
     fn transmit(&mut self, now: Micros, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
         match &mut self.phase {
-            Phase::Adapter(ecm) => {
-                ecm.transmit(&mut self.host, now, len, fill, &mut self.statistics)
+            Phase::Adapter(function) => {
+                function.transmit(&mut self.host, now, len, fill, &mut self.statistics)
             }
             _ => false,
         }

@@ -6,7 +6,7 @@ use common::{FALLBACK, MAC, Rig, frame, variants};
 use sk_hal::net::FrameDevice;
 use sk_hal::usb::{Setup, Speed};
 use sk_models::ecm::{EcmFunction, HIGH_SPEED_ECM, Notify, QEMU_ECM};
-use sk_usb::{MacSource, UsbEvent, request};
+use sk_usb::{Driver, MacSource, UsbEvent, request};
 
 #[test]
 fn qemu_adapter_comes_up_in_the_right_order() {
@@ -15,7 +15,12 @@ fn qemu_adapter_comes_up_in_the_right_order() {
         rig.events,
         [
             UsbEvent::Attached { vendor: 0x0525, product: 0xa4a2, speed: Speed::Full },
-            UsbEvent::Configured { mac: MAC, source: MacSource::Device, configuration: QEMU_ECM },
+            UsbEvent::Configured {
+                driver: Driver::CdcEcm,
+                mac: MAC,
+                source: MacSource::Device,
+                configuration: QEMU_ECM,
+            },
             UsbEvent::Link { up: true },
         ]
     );

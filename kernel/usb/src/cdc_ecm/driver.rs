@@ -14,6 +14,7 @@ use super::notification::{Notice, Notices};
 use crate::descriptor::kind;
 use crate::enumerate::SCRATCH;
 use crate::event::{Fault, MacSource, Stage};
+use crate::function::Signal;
 use crate::request::{
     Outcome, Requester, clear_halt, get_descriptor, set_interface, set_packet_filter,
 };
@@ -58,15 +59,6 @@ enum Link {
     Unknown,
     Up,
     Down,
-}
-
-/// What a poll brought.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Signal {
-    None,
-    Up { mac: [u8; 6], source: MacSource },
-    Link { up: bool },
-    Failed(Stage, Fault),
 }
 
 /// One open endpoint and its troubles.
