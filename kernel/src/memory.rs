@@ -17,9 +17,8 @@ const L2_TABLES: usize = 32;
 unsafe extern "C" {
     static mut __l1_final: [u32; 4096];
     static mut __l2_tables: [[u32; 256]; L2_TABLES];
-    static __image_start: u8;
-    static __resolver_start: u8;
-    static __resolver_end: u8;
+    static __asm_start: u8;
+    static __asm_end: u8;
     static __text_end: u8;
     static __image_end: u8;
     static __data_start: u8;
@@ -72,9 +71,8 @@ impl Memory {
         let stack = |bottom, top| area(bottom, top, Attr::KernelData);
         mapper
             .map(&[
-                area(addr!(__image_start), addr!(__resolver_start), Attr::KernelText),
-                area(addr!(__resolver_start), addr!(__resolver_end), Attr::UserText),
-                area(addr!(__resolver_end), addr!(__text_end), Attr::KernelText),
+                area(addr!(__asm_start), addr!(__asm_end), Attr::UserText),
+                area(addr!(__asm_end), addr!(__text_end), Attr::KernelText),
                 area(addr!(__text_end), page_up(addr!(__image_end)), Attr::KernelRo),
                 area(addr!(__data_start), addr!(__stacks_start), Attr::KernelData),
                 stack(addr!(__fiq_stack), addr!(__fiq_stack_top)),

@@ -23,7 +23,7 @@ use sk_drivers::mmu::{Area, Attr, PAGE, SECTION};
 use sk_hal::{Clock, Entropy, Micros};
 use sk_loader::{Access, Layout, Load, Part, Plan, Request};
 use sk_net::Sockets;
-use sk_services::{Allowed, Outcome, Park, dispatch};
+use sk_services::{Allowed, Outcome, Park, dispatch, resolver};
 use sk_session::drbg::Drbg;
 use sk_session::server::board::Progress;
 use sk_session::server::{Board, Ending, Facts, TaskState};
@@ -347,8 +347,9 @@ impl<K: Clock + Copy> Tasks<K> {
         for way_out in [gates::EXIT, gates::ABORT] {
             allowed.set(way_out, true);
         }
-        let offered =
-            |id| sk_abi::SERVICES.iter().any(|s| s.id == id && allowed.has(u32::from(s.slot)));
+        let offered = |id| {
+            resolver::ids_and_slots().any(|(i, slot)| i == id && allowed.has(u32::from(slot)))
+        };
         if let Some(id) = plan.unresolved(offered) {
             return Err((Status::UNRESOLVED, id));
         }

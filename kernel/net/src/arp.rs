@@ -83,15 +83,21 @@ impl Entry {
 }
 
 /// The table.
-#[derive(Default)]
 pub(crate) struct Table {
     entries: [Entry; ARP_ENTRIES],
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        // Derived, it would be one piece of code for each entry.
+        Self { entries: [Entry::default(); ARP_ENTRIES] }
+    }
 }
 
 impl Table {
     /// Forgets everybody (link or address changed).
     pub(crate) fn clear(&mut self) {
-        self.entries = Default::default();
+        self.entries.fill(Entry::default());
     }
 
     fn find(&mut self, ip: u32) -> Option<&mut Entry> {

@@ -145,8 +145,8 @@ impl Allowed {
     /// The services whose ids `granted` accepts.
     pub fn by_id(mut granted: impl FnMut(u32) -> bool) -> Self {
         let mut allowed = Self::NONE;
-        for service in sk_abi::SERVICES {
-            allowed.set(service.slot, granted(service.id));
+        for (id, slot) in crate::resolver::ids_and_slots() {
+            allowed.set(slot, granted(id));
         }
         allowed
     }

@@ -129,6 +129,21 @@ pub const SLOT_NUMBERS: [u8; SERVICES.len()] = {
     slots
 };
 
+/// Id and slot of every service. What [`SERVICES`] says of them besides, for
+/// people, stays out of a program that asks no more than this.
+pub fn ids_and_slots() -> impl Iterator<Item = (u32, u8)> {
+    const BOTH: [(u32, u8); SERVICES.len()] = {
+        let mut both = [(0, 0); SERVICES.len()];
+        let mut i = 0;
+        while i < both.len() {
+            both[i] = (IDS[i], SLOT_NUMBERS[i]);
+            i += 1;
+        }
+        both
+    };
+    BOTH.iter().copied()
+}
+
 /// The perfect hash of the services.
 #[allow(long_running_const_eval)]
 pub const HASH: Hash = match search::<ENTRIES>(&IDS, 100_000) {
@@ -136,8 +151,8 @@ pub const HASH: Hash = match search::<ENTRIES>(&IDS, 100_000) {
     None => panic!("no perfect hash of the services was found: double ENTRIES"),
 };
 
-/// For each place of the table the slot that resolves there plus 1, 0 for none:
-/// what an image in RAM is built from, with withdrawn services left out.
+/// For each place of the table the slot that resolves there plus 1, 0 for none.
+/// [`fill`] makes the same without 4 KiB of constants.
 pub const PLACES: [Entry<u8>; ENTRIES] = {
     let mut slots = SLOT_NUMBERS;
     let mut i = 0;
@@ -152,10 +167,12 @@ pub const PLACES: [Entry<u8>; ENTRIES] = {
 /// The table for a task: the words of [`ENTRIES`] entries, in which a service
 /// that `address` gives no address for is unknown.
 pub fn fill(words: &mut [u32; ENTRIES * 2], mut address: impl FnMut(u8) -> Option<u32>) {
-    for (pair, entry) in words.as_chunks_mut::<2>().0.iter_mut().zip(&PLACES) {
-        *pair = match entry.value.checked_sub(1).and_then(&mut address) {
-            Some(address) => [entry.id, address],
-            None => [0, 0],
-        };
+    words.fill(0);
+    for (id, slot) in ids_and_slots() {
+        if let Some(address) = address(slot)
+            && let Some(pair) = words.as_chunks_mut::<2>().0.get_mut(HASH.place(id))
+        {
+            *pair = [id, address];
+        }
     }
 }

@@ -237,12 +237,14 @@ pub struct Client {
     /// [`key_id`] of `public_key`.
     pub key_id: KeyId,
     /// X25519.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub public_key: [u8; 32],
     /// What it may do.
     pub roles: Roles,
     /// What its tasks may use.
     pub quotas: Quotas,
     /// Ed25519 keys of authors whose tasks it may submit.
+    #[serde(deserialize_with = "crate::codec::list")]
     pub authors: Vec<[u8; 32], MAX_AUTHORS>,
     /// A name for people, without control characters.
     pub label: String<MAX_CLIENT_LABEL>,

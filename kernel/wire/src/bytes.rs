@@ -39,6 +39,16 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Not inlined: it is there for every field of every layout.
+#[inline(never)]
+fn put(bytes: &mut [u8], at: usize, field: &[u8]) -> usize {
+    let end = at.saturating_add(field.len());
+    if let Some(place) = bytes.get_mut(at..end) {
+        place.copy_from_slice(field);
+    }
+    end
+}
+
 /// Puts fields into an array that starts out zeroed.
 pub(crate) struct Writer<const N: usize> {
     bytes: [u8; N],
@@ -51,11 +61,7 @@ impl<const N: usize> Writer<N> {
     }
 
     pub(crate) fn put(mut self, field: &[u8]) -> Self {
-        let end = self.at.saturating_add(field.len());
-        if let Some(place) = self.bytes.get_mut(self.at..end) {
-            place.copy_from_slice(field);
-        }
-        self.at = end;
+        self.at = put(&mut self.bytes, self.at, field);
         self
     }
 

@@ -4,8 +4,12 @@
 //! message; here that would be a third of the code of the protocol. What these
 //! do for a field is not inlined, and writing and comparing are one type.
 
+use core::fmt;
+
+use heapless::Vec;
 use postcard::{Error, Result, de_flavors, ser_flavors};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 enum Sink<'a> {
     /// Bytes go here; how many have.
@@ -91,4 +95,68 @@ pub(crate) fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u
     let mut deserializer = postcard::Deserializer::from_flavor(Source(bytes));
     let value = T::deserialize(&mut deserializer)?;
     Ok((value, deserializer.finalize()?))
+}
+
+/// Byte arrays, and lists of them, a byte at a time in a loop: serde's own code
+/// for `[u8; 32]` is one piece of code 32 times. For `deserialize_with`.
+struct Bytes<const N: usize>;
+
+impl<'a, const N: usize> Visitor<'a> for Bytes<N> {
+    type Value = [u8; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> core::result::Result<[u8; N], A::Error> {
+        let mut bytes = [0; N];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(at, &self))?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl<'a, const N: usize> DeserializeSeed<'a> for Bytes<N> {
+    type Value = [u8; N];
+
+    fn deserialize<D: Deserializer<'a>>(self, from: D) -> core::result::Result<[u8; N], D::Error> {
+        from.deserialize_tuple(N, self)
+    }
+}
+
+/// Takes a byte array.
+pub(crate) fn array<'a, const N: usize, D: Deserializer<'a>>(
+    from: D,
+) -> core::result::Result<[u8; N], D::Error> {
+    Bytes.deserialize(from)
+}
+
+struct List<const N: usize, const MAX: usize>;
+
+impl<'a, const N: usize, const MAX: usize> Visitor<'a> for List<N, MAX> {
+    type Value = Vec<[u8; N], MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of bytes")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(
+        self,
+        mut seq: A,
+    ) -> core::result::Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = seq.next_element_seed(Bytes)? {
+            let length = list.len() + 1;
+            list.push(item).map_err(|_| A::Error::invalid_length(length, &self))?;
+        }
+        Ok(list)
+    }
+}
+
+/// Takes a list of byte arrays.
+pub(crate) fn list<'a, const N: usize, const MAX: usize, D: Deserializer<'a>>(
+    from: D,
+) -> core::result::Result<Vec<[u8; N], MAX>, D::Error> {
+    from.deserialize_seq(List)
 }

@@ -376,6 +376,7 @@ pub struct Output {
     /// Bytes written in all.
     pub len: u32,
     /// BLAKE2s-256 of what is kept.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub digest: Digest,
 }
 
@@ -412,6 +413,7 @@ pub mod receipt_flags {
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Receipt {
     /// The boot it ran in.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub boot_id: [u8; 16],
     /// The task.
     pub task_id: TaskId,
@@ -420,8 +422,10 @@ pub struct Receipt {
     /// What the payload returned; meaningful when `status` is OK.
     pub exit: i32,
     /// What was run.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub image_digest: Digest,
     /// On what.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub input_digest: Digest,
     /// What came out.
     pub stdout: Output,

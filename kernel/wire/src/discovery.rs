@@ -27,9 +27,15 @@ pub const FORMAT_SKX1: u8 = 1;
 /// Sixteen bytes of UTF-8, zero padded: a name a person gave to a board.
 ///
 /// Control characters are refused, because the text ends up on terminals.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
-#[serde(try_from = "[u8; 16]", into = "[u8; 16]")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+#[serde(into = "[u8; 16]")]
 pub struct Label([u8; 16]);
+
+impl<'a> serde::Deserialize<'a> for Label {
+    fn deserialize<D: serde::Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        Self::try_from(crate::codec::array(from)?).map_err(serde::de::Error::custom)
+    }
+}
 
 impl TryFrom<[u8; 16]> for Label {
     type Error = &'static str;

@@ -39,6 +39,7 @@ pub struct Part {
     /// Bytes.
     pub size: u32,
     /// BLAKE2s-256 of them.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub digest: Digest,
 }
 
@@ -86,6 +87,7 @@ pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub version: u8,
     /// The boot it is meant for.
+    #[serde(deserialize_with = "crate::codec::array")]
     pub boot_id: [u8; 16],
     /// [`FORMAT_SKX1`].
     pub format: u8,

@@ -171,11 +171,13 @@ fn rustflags(repo: &Repo) -> Result<Vec<String>> {
         .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
         .context("neither CARGO_HOME nor HOME is set")?;
     let mut flags = Vec::new();
-    for (from, to) in [
-        (cargo_home.join("registry/src"), "/registry"),
-        (PathBuf::from(sysroot).join("lib/rustlib/src/rust"), "/rust"),
-        (repo.root.clone(), "/serverkernel"),
-    ] {
+    // The registry's folder has a name of its own, which says nothing and would
+    // be in the image with every file that can panic.
+    let registries = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+    let mut from_to: Vec<_> = registries.map(|dir| (dir.path(), "/registry")).collect();
+    from_to.push((PathBuf::from(sysroot).join("lib/rustlib/src/rust"), "/rust"));
+    from_to.push((repo.root.clone(), "/serverkernel"));
+    for (from, to) in from_to {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     }
     Ok(flags)

@@ -88,6 +88,13 @@ fn take<'a, T: Deserialize<'a>>(part: &mut &'a [u8], error: BlobError) -> Result
     Ok(value)
 }
 
+/// Takes an array of bytes, which postcard writes as they are.
+fn take_bytes<const N: usize>(part: &mut &[u8], error: BlobError) -> Result<[u8; N], BlobError> {
+    let (bytes, rest) = part.split_first_chunk().ok_or(error)?;
+    *part = rest;
+    Ok(*bytes)
+}
+
 /// Takes the length of a list; postcard writes it like a `u32`.
 fn take_len(part: &mut &[u8], error: BlobError) -> Result<usize, BlobError> {
     usize::try_from(take::<u32>(part, error)?).map_err(|_| error)
@@ -185,14 +192,14 @@ impl Config {
             None => None,
             Some(ids) => Some(self.add_services(ids, error)?),
         };
-        self.owner = take(part, BlobError::Field("the owner's key"))?;
+        self.owner = take_bytes(part, BlobError::Field("the owner's key"))?;
         self.epoch = take(part, BlobError::Field("the epoch"))?;
         if part.is_empty() { Ok(()) } else { Err(BlobError::TrailingPublic) }
     }
 
     fn read_secret(&mut self, mut part: &[u8]) -> Result<(), BlobError> {
         let part = &mut part;
-        self.device_seed = take(part, BlobError::Field("the device seed"))?;
+        self.device_seed = take_bytes(part, BlobError::Field("the device seed"))?;
         if self.device_seed == [0; 32] {
             return Err(BlobError::ZeroSeed);
         }
@@ -200,7 +207,7 @@ impl Config {
             return Err(BlobError::PskCount);
         }
         for at in 0..self.clients.len() {
-            let psk: Zeroizing<[u8; 32]> = Zeroizing::new(take(part, BlobError::PskCount)?);
+            let psk: Zeroizing<[u8; 32]> = Zeroizing::new(take_bytes(part, BlobError::PskCount)?);
             if *psk == [0; 32] {
                 return Err(BlobError::ZeroPsk(at));
             }
