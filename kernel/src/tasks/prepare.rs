@@ -36,9 +36,8 @@ impl<K: Clock + Copy> Tasks<K> {
         for way_out in [gates::EXIT, gates::ABORT] {
             allowed.set(way_out, true);
         }
-        let offered = |id| {
-            resolver::ids_and_slots().any(|(i, slot)| i == id && allowed.has(u32::from(slot)))
-        };
+        let offered =
+            |id| resolver::ids_and_slots().any(|(i, slot)| i == id && allowed.has(u32::from(slot)));
         if let Some(id) = plan.unresolved(offered) {
             return Err((Status::UNRESOLVED, id));
         }

@@ -257,6 +257,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                 // that was taken away from it.
                 if let Some(buf) = pipe.spare.take().or_else(|| self.pool.int.pop()) {
                     pipe.next_ask = now.saturating_add(every.into());
+                    self.look_at = self.look_at.min(pipe.next_ask);
                     self.arm(slot, c, Home::Int, buf, Some(now.saturating_add(INT_TIMEOUT)));
                 }
             }
