@@ -331,6 +331,7 @@ impl<F: UsbFunction> MockHost<F> {
 impl<F: UsbFunction> UsbHost for MockHost<F> {
     fn poll(&mut self, now: Micros) {
         self.now = now;
+        self.function.advance(now);
         match self.port {
             Port::Starting => {
                 self.port = if self.attached { Port::Settling } else { Port::Empty };

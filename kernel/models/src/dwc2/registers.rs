@@ -238,6 +238,9 @@ impl Core {
     }
 
     fn tick(&mut self) {
+        if let Some(device) = &mut self.device {
+            device.function.advance(self.now);
+        }
         if self.connect_at.is_some_and(|t| self.now >= t) && self.device.is_some() {
             self.connect();
         }
