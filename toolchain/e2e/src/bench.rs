@@ -150,8 +150,10 @@ impl Desk {
     pub fn emu(&self, name: &str, arguments: &[&str]) -> Emu {
         let mut command = self.sk();
         command.args(["emu", "--name", name]).args(arguments);
-        if let Some(machine) = std::env::var_os("SK_MACHINE") {
-            command.arg("--machine").arg(machine);
+        for (variable, option) in [("SK_MACHINE", "--board"), ("SK_ADAPTER", "--adapter")] {
+            if let Some(chosen) = std::env::var_os(variable) {
+                command.arg(option).arg(chosen);
+            }
         }
         let mut child = command.stdout(Stdio::piped()).spawn().expect("sk emu starts");
         let stdout = child.stdout.take().expect("piped");

@@ -47,12 +47,17 @@ pub fn zero() -> BoardConfig {
     match chosen("SK_MACHINE").as_str() {
         "" | "zero" => {}
         "1a-plus" => config.machine = Machine::Raspi1ap,
+        "1b" => {
+            config.machine = Machine::Raspi1ap;
+            config.adapter = Adapter::Lan9512;
+        }
         other => panic!("no board named {other}"),
     }
     match chosen("SK_ADAPTER").as_str() {
         "" => {}
         "usb-net" => config.adapter = Adapter::UsbNet,
         "ecm" => config.adapter = Adapter::Ecm,
+        "lan9512" => config.adapter = Adapter::Lan9512,
         other => panic!("no adapter named {other}"),
     }
     config
