@@ -1,6 +1,7 @@
 //! What the server needs of a network adapter besides its USB side.
 
 use sk_models::ecm::EcmFunction;
+use sk_models::lan9512::Lan9512;
 use sk_models::usb::UsbFunction;
 
 /// Frames that may wait in a model which has no limit of its own.
@@ -34,6 +35,22 @@ impl Adapter for EcmFunction {
 
     fn wants_frame(&self) -> bool {
         self.pending() < WAITING
+    }
+
+    fn set_link(&mut self, up: bool) {
+        Self::set_link(self, up);
+    }
+}
+
+/// Its FIFO is finite and drops what does not fit, as on a board: nothing waits
+/// in the cable.
+impl Adapter for Lan9512 {
+    fn frame_in(&mut self, frame: &[u8]) {
+        self.push_frame(frame);
+    }
+
+    fn frame_out(&mut self) -> Option<Vec<u8>> {
+        self.pop_frame()
     }
 
     fn set_link(&mut self, up: bool) {

@@ -214,6 +214,7 @@ impl Device {
         bytes: &[u8],
     ) -> Result<(), Violation> {
         self.heard = now;
+        function.advance(now);
         self.input.extend_from_slice(bytes);
         let input = std::mem::take(&mut self.input);
         let mut rest = input.as_slice();
@@ -233,6 +234,7 @@ impl Device {
 
     /// Does what can be done now: plugs in and out, carries requests on.
     pub fn poll(&mut self, now: Micros, function: &mut dyn UsbFunction) {
+        function.advance(now);
         if self.format.is_none() {
             return;
         }
