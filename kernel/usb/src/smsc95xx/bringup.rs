@@ -55,7 +55,7 @@ pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 29] {
         (Registers, Write(HASHH, 0)),
         (Registers, Write(HASHL, 0)),
         (Registers, Write(MAC_CR, FILTER)),
-        (PhyReset, PhyWrite(BMCR, BMCR_RESET)),
+        (Phy, PhyWrite(BMCR, BMCR_RESET)),
         (PhyReset, PhyAwait(BMCR, BMCR_RESET)),
         (Phy, PhyWrite(ANAR, ANAR_ALL)),
         (Phy, PhyRead(PHY_CAUSE)),
