@@ -181,7 +181,7 @@ proptest! {
     ) {
         let mut blocks: Vec<_> = (0..before).map(|i| good(&frame(60 + i, i as u8))).collect();
         let status = 1_u32.rotate_left(flip);
-        blocks.push(block(0, length as u32 + 4 ^ (status >> 16), &frame(length, 9)));
+        blocks.push(block(0, (length as u32 + 4) ^ (status >> 16), &frame(length, 9)));
         let (frames, _) = take(transfer(&blocks));
         prop_assert!(frames.len() >= before);
         for (i, got) in frames.iter().take(before).enumerate() {
