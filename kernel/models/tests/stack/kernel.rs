@@ -132,7 +132,7 @@ impl Kernel {
     ) -> Self {
         let buffers = Buffers {
             control: core::array::from_fn(|_| memory.buffer(1056)),
-            rx: core::array::from_fn(|_| memory.buffer(2048)),
+            rx: core::array::from_fn(|_| memory.buffer(4096)),
             tx: core::array::from_fn(|_| memory.buffer(1568)),
             int: core::array::from_fn(|_| memory.buffer(64)),
         };
