@@ -10,7 +10,7 @@ pub mod layers;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sk_emulator::{Board, BoardConfig, Machine};
+use sk_emulator::{Adapter, Board, BoardConfig, Machine};
 
 /// A board boots in well under a second; a host with other work takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,12 +35,25 @@ pub fn artefacts() -> PathBuf {
     dir
 }
 
-/// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel.
+/// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel,
+/// with the adapter that `$SK_ADAPTER` names.
+///
+/// # Panics
+/// If there is none of this name.
 #[must_use]
 pub fn zero() -> BoardConfig {
     let mut config = BoardConfig::new(artefacts().join("kernel.img"));
-    if std::env::var_os("SK_MACHINE").is_some_and(|machine| machine == "1a-plus") {
-        config.machine = Machine::Raspi1ap;
+    let chosen = |variable| std::env::var(variable).unwrap_or_default();
+    match chosen("SK_MACHINE").as_str() {
+        "" | "zero" => {}
+        "1a-plus" => config.machine = Machine::Raspi1ap,
+        other => panic!("no board named {other}"),
+    }
+    match chosen("SK_ADAPTER").as_str() {
+        "" => {}
+        "usb-net" => config.adapter = Adapter::UsbNet,
+        "ecm" => config.adapter = Adapter::Ecm,
+        other => panic!("no adapter named {other}"),
     }
     config
 }

@@ -69,6 +69,16 @@ impl Default for Atags {
     }
 }
 
+/// The network adapter on the board's USB port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adapter {
+    /// QEMU's own `usb-net`: CDC-ECM at full speed.
+    #[default]
+    UsbNet,
+    /// A model of a CDC-ECM adapter at high speed, in this process.
+    Ecm,
+}
+
 /// How the board's USB network adapter is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Net {
@@ -107,6 +117,9 @@ pub enum Net {
         /// Where QEMU sends.
         remote: SocketAddr,
     },
+    /// A tap interface of this host (Linux), made if it is not there, which
+    /// takes `CAP_NET_ADMIN` (root) unless it belongs to the user.
+    Tap(String),
     /// No adapter on the USB port.
     None,
 }
@@ -179,10 +192,14 @@ pub struct BoardConfig {
     pub boot_data: BootData,
     /// QEMU: a path, or a name to be looked up in `$PATH`.
     pub qemu: PathBuf,
-    /// The network.
+    /// The network adapter.
+    pub adapter: Adapter,
+    /// What it is connected to.
     pub network: Net,
     /// What [`Net::User`] does to frames.
     pub faults: Faults,
+    /// A file for what goes over the cable, both ways (classic pcap).
+    pub pcap: Option<PathBuf>,
     /// The serial port.
     pub serial: Serial,
     /// The counting plugin.
@@ -210,8 +227,10 @@ impl BoardConfig {
             boot_data: BootData::Atags(Atags::default()),
             qemu: std::env::var_os("SK_QEMU")
                 .map_or_else(|| PathBuf::from("qemu-system-arm"), PathBuf::from),
+            adapter: Adapter::default(),
             network: Net::default(),
             faults: Faults::default(),
+            pcap: None,
             serial: Serial::default(),
             plugin: None,
             icount: false,
