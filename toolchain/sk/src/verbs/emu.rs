@@ -10,7 +10,7 @@ use sk_client::{Addressing, Found, Search, State, Store};
 use sk_emulator::{Adapter, Board, BoardConfig, GUEST_PORT, Machine, Net, Serial};
 
 use crate::failure::Failure;
-use crate::{kernel, stop, terminal, units};
+use crate::{clients, kernel, stop, terminal, units};
 
 /// A board that has said nothing for so long is probably stuck.
 const SLOW: Duration = Duration::from_secs(30);
@@ -59,6 +59,8 @@ pub(crate) struct Args {
     /// with the router 10.0.2.2
     #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = units::addressing)]
     fixed: Option<Addressing>,
+    #[command(flatten)]
+    clients: clients::Choice,
     /// Boot without a configuration: the board comes up in FAULT
     #[arg(long)]
     no_blob: bool,
@@ -196,7 +198,9 @@ impl Args {
         };
         if !self.no_blob {
             let store = Store::open()?;
-            let made = store.provision(&self.name, self.fixed.unwrap_or_default())?;
+            let guests = self.clients.read(&store)?;
+            let mut made = store.provision(&self.name, self.fixed.unwrap_or_default())?;
+            clients::admit(&store, &mut made, guests.as_deref())?;
             if made.is_new {
                 terminal::say(&format!(
                     "made keys for {} in {}",
