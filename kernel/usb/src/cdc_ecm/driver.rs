@@ -23,6 +23,8 @@ use sk_hal::usb::{DeviceTarget, StartError, TransferError, UsbHost};
 const IN_TRANSFER: usize = 2048;
 /// All multicast, directed, broadcast (ECM 1.2 table 8).
 const PACKET_FILTER: u16 = 0x02 | 0x04 | 0x08;
+/// Notifications are asked for no more often: QEMU's device answers each poll.
+const NOTIFICATION_INTERVAL: u32 = 250_000;
 /// A device that has not spoken of its cable by then has one.
 const ASSUME_LINK: Micros = 2_000_000;
 /// For pipes that cannot be opened at once.
@@ -225,7 +227,8 @@ impl Ecm {
             }
         }
         if let Some(notification) = notification {
-            self.pipes.open_notification(host, now, self.target, notification);
+            let (target, at_least) = (self.target, NOTIFICATION_INTERVAL);
+            self.pipes.open_notification(host, now, target, notification, at_least);
         }
         self.step = Step::Running { since: now };
         Some(Signal::Up { mac: self.mac, source: self.source })
