@@ -63,6 +63,12 @@ pub fn zero() -> BoardConfig {
     config
 }
 
+/// A board with a LAN9512, whatever is chosen.
+#[must_use]
+pub fn one_b() -> BoardConfig {
+    BoardConfig { machine: Machine::Raspi1ap, adapter: Adapter::Lan9512, ..zero() }
+}
+
 /// Starts a board.
 ///
 /// # Panics

@@ -65,7 +65,7 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
         Net::Tap(name) => {
             let name = name.replace(',', ",,");
             Some(format!("tap,id=n0,ifname={name},script=no,downscript=no").into())
-        },
+        }
         Net::None => None,
     };
     if netdev.is_some() && config.adapter != Adapter::UsbNet {
