@@ -151,9 +151,9 @@ impl Pipes {
     /// Has a pipe stopped that `recover` was not yet called for?
     pub(crate) fn wants_recovery(&self) -> bool {
         self.recovering.is_none()
-            && [self.input, self.output, self.notification]
-                .iter()
-                .any(|pipe| pipe.stopped.is_some())
+            && (self.input.stopped.is_some()
+                || self.output.stopped.is_some()
+                || self.notification.stopped.is_some())
     }
 
     /// Is `recover` in the middle of a request?
@@ -174,7 +174,24 @@ impl Pipes {
     }
 
     /// Brings stopped pipes back, one after the other.
+    #[inline]
     pub(crate) fn recover<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        requester: &mut Requester,
+        statistics: &mut Statistics,
+    ) -> Recovery {
+        if self.recovering.is_none() && !self.wants_recovery() {
+            return Recovery::None;
+        }
+        self.bring_back(host, now, target, requester, statistics)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bring_back<H: UsbHost>(
         &mut self,
         host: &mut H,
         now: Micros,

@@ -5,6 +5,7 @@
 //! workspace's default members, because it needs QEMU and a built kernel.
 
 pub mod bench;
+pub mod costs;
 pub mod layers;
 
 use std::path::PathBuf;

@@ -135,6 +135,9 @@ impl Ecm {
         scratch: &mut [u8; SCRATCH],
         statistics: &mut Statistics,
     ) -> Signal {
+        if let Step::Running { since } = self.step {
+            return self.run(host, now, since, statistics);
+        }
         for _ in 0..4 {
             if let Some(signal) = self.advance(host, now, scratch, statistics) {
                 return signal;
@@ -144,6 +147,8 @@ impl Ecm {
     }
 
     /// One step; `None` = took one, there may be more to do.
+    #[cold]
+    #[inline(never)]
     fn advance<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -235,6 +240,7 @@ impl Ecm {
     }
 
     /// Errors, notifications, the link.
+    #[inline]
     fn run<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -269,6 +275,9 @@ impl Ecm {
             let Some(id) = self.pipes.notification.working() else {
                 return;
             };
+            if !host.has_received(id) {
+                return;
+            }
             let notices = &mut self.notices;
             let mut notice = Notice::Nothing;
             match host.receive(now, id, &mut |bytes| notice = notices.take(bytes)) {

@@ -122,6 +122,9 @@ impl Smsc95xx {
         }
     }
 
+    // Cold: the way through `poll` that is taken for each frame stays short.
+    #[cold]
+    #[inline(never)]
     fn set_up<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -152,6 +155,8 @@ impl Smsc95xx {
     }
 
     /// Opens what is not open yet.
+    #[cold]
+    #[inline(never)]
     fn open<H: UsbHost>(&mut self, host: &mut H, now: Micros, limit: Micros) -> Signal {
         let SmscLayout { bulk_in, bulk_out, notification } = self.layout;
         for (bulk, transfer) in [(bulk_out, HEADER + MAX_FRAME), (bulk_in, IN_TRANSFER)] {
@@ -223,6 +228,9 @@ impl Smsc95xx {
             let Some(id) = self.pipes.notification.working() else {
                 return;
             };
+            if !host.has_received(id) {
+                return;
+            }
             let mut said = None;
             let result = host.receive(now, id, &mut |bytes| {
                 said = bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));

@@ -119,6 +119,7 @@ impl Link {
     }
 
     /// Looks, if it is time.
+    #[inline]
     pub(super) fn poll<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -127,10 +128,23 @@ impl Link {
         access: &mut Access,
         statistics: &mut Statistics,
     ) -> Result<(), Fault> {
+        if !self.is_looking() && now < self.due {
+            return Ok(());
+        }
+        self.look_on(host, now, target, access, statistics)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_on<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        access: &mut Access,
+        statistics: &mut Statistics,
+    ) -> Result<(), Fault> {
         if !self.is_looking() {
-            if now < self.due {
-                return Ok(());
-            }
             self.last = now;
             self.interrupt = false;
             self.look = Look::Chip;
