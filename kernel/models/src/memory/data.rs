@@ -26,25 +26,25 @@ pub(super) struct Region {
     /// Cleaned or discarded and not invalidated since, by line.
     lent: Vec<bool>,
     /// Where the slice is, to find the region by it.
-    host: usize,
+    host: Option<usize>,
 }
 
 impl Region {
-    pub(super) fn new(slice: &[u8]) -> Self {
-        let lines = slice.len() / LEN;
+    pub(super) fn new(len: usize, slice: Option<&[u8]>) -> Self {
+        let lines = len / LEN;
         Self {
             // Nothing like what the CPU has stored.
-            memory: vec![0xDB; slice.len()],
+            memory: vec![0xDB; len],
             shown: None,
             lines: vec![Cached::No; lines],
             lent: vec![false; lines],
-            host: slice.as_ptr() as usize,
+            host: slice.map(|slice| slice.as_ptr() as usize),
         }
     }
 
     /// Where in the region `slice` is, if it is.
     pub(super) fn place_of(&self, slice: &[u8]) -> Option<usize> {
-        let at = (slice.as_ptr() as usize).checked_sub(self.host)?;
+        let at = (slice.as_ptr() as usize).checked_sub(self.host?)?;
         (at + slice.len() <= self.memory.len()).then_some(at)
     }
 

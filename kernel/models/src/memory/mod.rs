@@ -115,20 +115,30 @@ impl Memory {
         let phys = 0x0010_0000 + s.next;
         s.next += u32::try_from(len).expect("small buffers") + 0x1000;
         s.next = s.next.next_multiple_of(LINE);
-        s.regions.insert(phys, Region::new(slice));
+        s.regions.insert(phys, Region::new(len, None));
         DmaBuf::new(slice, BusAddr(phys | ALIAS)).expect("aligned and padded")
     }
 
-    /// Lets `slice` be the CPU's view of memory at physical address `at` (whole
-    /// lines), as the task region: for code and page tables. The slice stays
-    /// where it is as long as it is used.
+    /// Memory of `len` bytes at physical address `at` (whole lines), as that of
+    /// the page tables.
     ///
     /// # Panics
     /// If it is not whole lines.
+    pub fn range(&self, at: u32, len: usize) {
+        let whole = at.is_multiple_of(LINE) && len.is_multiple_of(LINE as usize);
+        assert!(whole, "memory of part of a line");
+        self.0.borrow_mut().regions.insert(at, Region::new(len, None));
+    }
+
+    /// The same where `slice` is the CPU's view of it, as the task region: an
+    /// operation that is told of no address is for the address of its slice.
+    /// The slice stays where it is as long as it is used.
+    ///
+    /// # Panics
+    /// As [`Memory::range`].
     pub fn window(&self, at: u32, slice: &[u8]) {
-        let whole = at.is_multiple_of(LINE) && slice.len().is_multiple_of(LINE as usize);
-        assert!(whole, "a window of part of a line");
-        self.0.borrow_mut().regions.insert(at, Region::new(slice));
+        self.range(at, slice.len());
+        self.0.borrow_mut().regions.insert(at, Region::new(slice.len(), Some(slice)));
     }
 
     /// Device read of `len` bytes at `bus`.

@@ -70,6 +70,9 @@ impl State {
 
     /// The CPU has `now` in its slice of `phys`: what is new there was stored.
     pub(super) fn observe(&mut self, phys: u32, now: &[u8]) {
+        if now.is_empty() {
+            return;
+        }
         let Some((at, region)) = self.find(phys, now.len()) else {
             panic!("maintenance of {phys:#x}+{}, which is no buffer", now.len());
         };
@@ -136,6 +139,21 @@ impl State {
         }
     }
 
+    /// No barrier was between the sign that a device is done and the
+    /// invalidate: that may have come first, and the lines may have been read in
+    /// again before the device wrote.
+    fn read_in_too_early(&mut self, start: u32, last: u32) {
+        for line in (start..=last).step_by(LINE as usize) {
+            let old = self.load(line, LINE as usize).try_into().expect("a line");
+            if let Some((at, region)) = self.find(line, LINE as usize) {
+                let n = at / LINE as usize;
+                if region.in_memory(n) != old {
+                    *region.line(n) = Cached::Clean(old);
+                }
+            }
+        }
+    }
+
     fn barrier(&mut self) {
         self.unordered.clear();
         self.barriers += 1;
@@ -180,7 +198,8 @@ impl Cp15Ops for Memory {
     fn invalidate_range(&self, start: u32, last: u32) {
         let whole = start.is_multiple_of(LINE) && last % LINE == LINE - 1;
         assert!(whole, "invalidate of part of a line: {start:#x} to {last:#x}");
-        self.0.borrow_mut().maintain(start, last, false, |line, cached| {
+        let s = &mut *self.0.borrow_mut();
+        s.maintain(start, last, false, |line, cached| {
             assert!(
                 !matches!(cached, Cached::Dirty(_)),
                 "invalidate of a dirty line at {line:#x}: its stores are lost, or were written \
@@ -188,6 +207,9 @@ impl Cp15Ops for Memory {
             );
             (Cached::No, None)
         });
+        if !s.unordered.is_empty() {
+            s.read_in_too_early(start, last);
+        }
     }
 
     fn instruction_invalidate(&self) {
@@ -262,9 +284,7 @@ impl CacheOps for Memory {
 
     fn sync_code(&self, code: &[u8]) {
         let phys = if code.is_empty() { 0 } else { self.address_of(code) };
-        if !code.is_empty() {
-            self.0.borrow_mut().observe(phys, code);
-        }
+        self.0.borrow_mut().observe(phys, code);
         cp15::sync_code(self, phys, code.len() as u32);
     }
 }
