@@ -14,10 +14,12 @@ fn words(memory: &Memory, at: u32, count: usize) -> Vec<u32> {
     vec![0; count]
 }
 
-fn tables(memory: &Memory) -> Tables<'static, Memory> {
+/// Tables with `areas` in them, of which the core knows nothing yet.
+fn tables(memory: &Memory, areas: &[Area]) -> Tables<'static, Memory> {
     let l1: &'static mut [u32] = words(memory, L1, 4096).leak();
     let (pool, _) = words(memory, POOL, 4 * 256).leak().as_chunks_mut::<256>();
-    let mapper = RegionMapper::new(l1.try_into().unwrap(), pool, POOL).unwrap();
+    let mut mapper = RegionMapper::new(l1.try_into().unwrap(), pool, POOL).unwrap();
+    mapper.map(areas).unwrap();
     Tables::new(mapper, L1, memory.clone())
 }
 
@@ -27,7 +29,7 @@ fn area(start: u32, pages: u32, attr: Attr) -> Area {
 
 /// Everybody asks about these before and after, so stale answers are remembered
 /// wherever they can be.
-const ASKED: [u32; 7] = [
+const ASKED: [u32; 9] = [
     0x0000_8000,
     TASK,
     TASK + 0x1000,
@@ -35,6 +37,8 @@ const ASKED: [u32; 7] = [
     TASK + SECTION,
     TASK + 2 * SECTION,
     TASK + 3 * SECTION + 0x5000,
+    TASK + 3 * SECTION + 0xF_E000,
+    TASK + 200 * SECTION,
 ];
 
 fn agrees(memory: &Memory, tables: &Tables<'_, Memory>, when: &str) {
@@ -52,8 +56,7 @@ fn memories() -> impl Iterator<Item = Memory> {
 #[test]
 fn an_edit_is_in_force_when_the_call_returns() {
     for memory in memories() {
-        let mut tables = tables(&memory);
-        tables.map(&[area(0, 256, Attr::KernelText)]).unwrap();
+        let mut tables = tables(&memory, &[area(0, 256, Attr::KernelText)]);
         tables.take_over(DACR_CLIENTS);
         agrees(&memory, &tables, "taken over");
         assert_eq!(memory.translate_fetch(0x8000), section(0, Attr::KernelText));
@@ -70,7 +73,16 @@ fn an_edit_is_in_force_when_the_call_returns() {
         tables.map(&[area(TASK + 0x2000, 1, Attr::TaskData)]).unwrap();
         agrees(&memory, &tables, "a page more in the same table");
 
-        tables.unmap(TASK, TASK + 4 * SECTION).unwrap();
+        tables.unmap(TASK + 0x1000, TASK + 0x2000).unwrap();
+        agrees(&memory, &tables, "one page of it less");
+
+        // First and last of a table, and far apart in the first level.
+        let last = area(TASK + 3 * SECTION + 0xF_E000, 2, Attr::TaskData);
+        let far = area(TASK + 200 * SECTION, 256, Attr::TaskData);
+        tables.map(&[area(TASK + 3 * SECTION, 6, Attr::TaskData), last, far]).unwrap();
+        agrees(&memory, &tables, "mapped far apart");
+
+        tables.unmap(TASK, TASK + 201 * SECTION).unwrap();
         agrees(&memory, &tables, "unmapped");
         assert_eq!(memory.translate(TASK + SECTION), 0);
 
@@ -86,7 +98,7 @@ fn an_edit_is_in_force_when_the_call_returns() {
 #[test]
 fn an_edit_that_is_undone_leaves_nothing_behind() {
     for memory in memories() {
-        let mut tables = tables(&memory);
+        let mut tables = tables(&memory, &[]);
         tables.take_over(DACR_CLIENTS);
         agrees(&memory, &tables, "empty");
         let clash = [area(TASK, 1, Attr::TaskText), area(TASK, 1, Attr::TaskData)];
@@ -109,8 +121,7 @@ fn the_switch_itself_forgets_the_map_before() {
         assert_eq!(memory.translate_fetch(0x8000), section(0, Attr::KernelData));
         assert_eq!(memory.translate_fetch(TASK), section(TASK, Attr::KernelData));
 
-        let mut tables = tables(&memory);
-        tables.map(&[area(0, 256, Attr::KernelText)]).unwrap();
+        let mut tables = tables(&memory, &[area(0, 256, Attr::KernelText)]);
         tables.take_over(DACR_CLIENTS);
         agrees(&memory, &tables, "taken over");
         assert_eq!(memory.translate_fetch(TASK), 0);

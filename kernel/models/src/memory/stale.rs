@@ -80,12 +80,9 @@ impl<V: Copy> Stale<V> {
     /// A DSB: what was told is done.
     pub(super) fn complete(&mut self) {
         self.issues = 0;
-        if let Some(cache) = self.refilled.take() {
-            self.cache = cache;
-        }
-        if let Some(branches) = self.relearned.take() {
-            self.branches = branches;
-        }
+        // What was looked up since then for the first time stays.
+        self.cache.extend(self.refilled.take().into_iter().flatten());
+        self.branches.extend(self.relearned.take().into_iter().flatten());
     }
 
     /// Prefetched instructions are dropped, and the same prefetched again.
