@@ -62,7 +62,13 @@ pub(crate) fn taken(endpoint: u8, status: u8, length: u32) -> Message {
     Message::Bulk(Bulk { endpoint, status, length, stream: 0, data: vec![] })
 }
 
-pub(crate) fn control(request_type: u8, request: u8, value: u16, length: u16, data: &[u8]) -> Message {
+pub(crate) fn control(
+    request_type: u8,
+    request: u8,
+    value: u16,
+    length: u16,
+    data: &[u8],
+) -> Message {
     Message::Control(Control {
         endpoint: request_type & 0x80,
         request,

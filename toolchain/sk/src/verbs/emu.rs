@@ -227,10 +227,10 @@ impl Args {
             (self.no_blob, "--no-blob"),
         ];
         match (&self.cable, only_user.iter().find(|(given, _)| *given)) {
-            (Cable::Tap(_) | Cable::Udp(..), Some((_, option))) => {
-                Err(Failure::new(format!("{option} works with --cable user only"))
-                    .help("on another cable a board is reached at its own address, found by its key"))
-            }
+            (Cable::Tap(_) | Cable::Udp(..), Some((_, option))) => Err(Failure::new(format!(
+                "{option} works with --cable user only"
+            ))
+            .help("on another cable a board is reached at its own address, found by its key")),
             _ => Ok(network),
         }
     }
