@@ -5,6 +5,7 @@
 
 pub mod dwc2;
 pub mod ecm;
+pub mod fabric;
 pub mod frames;
 pub mod gpio;
 pub mod irq;

@@ -72,6 +72,8 @@ impl Function {
     }
 
     /// Goes on as far as it can without waiting.
+    // On its own, so that the loop around it is short: it runs for each frame.
+    #[inline(never)]
     pub(crate) fn poll<H: UsbHost>(
         &mut self,
         host: &mut H,

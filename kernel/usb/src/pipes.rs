@@ -17,8 +17,6 @@ use sk_hal::usb::{DeviceTarget, PipeConfig, PipeId, PipeKind, StartError, Transf
 const MAX_STOPS: u8 = 4;
 /// What counts as calm.
 const CALM: Micros = 30_000_000;
-/// Notifications are asked for no more often: QEMU's device answers each poll.
-const NOTIFICATION_INTERVAL: u32 = 250_000;
 
 /// One open endpoint and its troubles.
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,16 +124,18 @@ impl Pipes {
     }
 
     /// Opens the notification pipe if there is a channel for it: adapters work
-    /// without.
+    /// without. It is asked every `at_least` microseconds, or as rarely as it
+    /// wishes.
     pub(crate) fn open_notification<H: UsbHost>(
         &mut self,
         host: &mut H,
         now: Micros,
         target: DeviceTarget,
         notification: Notification,
+        at_least: u32,
     ) {
         let Notification { address, max_packet, interval } = notification;
-        let kind = PipeKind::InterruptIn { every: interval.max(NOTIFICATION_INTERVAL) };
+        let kind = PipeKind::InterruptIn { every: interval.max(at_least) };
         let config = PipeConfig { target, endpoint: address & 0x0f, max_packet, kind };
         self.notification.id = host.open(now, config, usize::from(max_packet)).ok();
         self.notification.address = address;
@@ -151,9 +151,9 @@ impl Pipes {
     /// Has a pipe stopped that `recover` was not yet called for?
     pub(crate) fn wants_recovery(&self) -> bool {
         self.recovering.is_none()
-            && [self.input, self.output, self.notification]
-                .iter()
-                .any(|pipe| pipe.stopped.is_some())
+            && (self.input.stopped.is_some()
+                || self.output.stopped.is_some()
+                || self.notification.stopped.is_some())
     }
 
     /// Is `recover` in the middle of a request?
@@ -174,7 +174,24 @@ impl Pipes {
     }
 
     /// Brings stopped pipes back, one after the other.
+    #[inline]
     pub(crate) fn recover<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        requester: &mut Requester,
+        statistics: &mut Statistics,
+    ) -> Recovery {
+        if self.recovering.is_none() && !self.wants_recovery() {
+            return Recovery::None;
+        }
+        self.bring_back(host, now, target, requester, statistics)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bring_back<H: UsbHost>(
         &mut self,
         host: &mut H,
         now: Micros,

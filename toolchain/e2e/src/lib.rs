@@ -5,6 +5,7 @@
 //! workspace's default members, because it needs QEMU and a built kernel.
 
 pub mod bench;
+pub mod costs;
 pub mod layers;
 
 use std::path::PathBuf;
@@ -61,6 +62,12 @@ pub fn zero() -> BoardConfig {
         other => panic!("no adapter named {other}"),
     }
     config
+}
+
+/// A board with a LAN9512, whatever is chosen.
+#[must_use]
+pub fn one_b() -> BoardConfig {
+    BoardConfig { machine: Machine::Raspi1ap, adapter: Adapter::Lan9512, ..zero() }
 }
 
 /// Starts a board.

@@ -21,6 +21,8 @@ const MII_PAUSE: Micros = 1_000;
 /// What to do with a register of the chip or of its PHY.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Op {
+    /// Read.
+    Read(u16),
     /// Write.
     Write(u16, u32),
     /// Read, clear some bits, set others, write.
@@ -194,7 +196,7 @@ impl Op {
         match (self, number) {
             (Self::Write(register, value), 0) => Part::Write(register, value),
 
-            (Self::Modify { register, .. }, 0) => Part::Read(register),
+            (Self::Read(register) | Self::Modify { register, .. }, 0) => Part::Read(register),
             (Self::Modify { clear, set, .. }, 1) => Part::Change { clear, set },
             (Self::Modify { register, .. }, 2) => Part::Write(register, value),
 

@@ -1,6 +1,10 @@
 //! From "configured" to a chip that carries frames once there is a link: the
 //! operations, in order.
 //!
+//! Where the chip is in doubt later (its transmitter does not know any more
+//! where a frame begins), the same is done again but for the PHY, which the
+//! chip's reset leaves alone: the link stays.
+//!
 //! The pipes are opened after the receiver was switched on, last of all; what
 //! is received in between waits in the chip's FIFO.
 
@@ -25,6 +29,11 @@ const HOLD: u32 = 0x100;
 const FILTER: u32 = MAC_RCVOWN | MAC_MCPAS;
 /// MAC_CR with both on, before anything is known of the link.
 pub(super) const MAC_ON: u32 = FILTER | MAC_TXEN | MAC_RXEN;
+
+/// Is a stage of the script about the PHY?
+pub(super) const fn is_phy(stage: Stage) -> bool {
+    matches!(stage, Stage::PhyReset | Stage::Phy)
+}
 
 /// The operations, and what they are part of.
 #[must_use]
@@ -68,7 +77,7 @@ pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 29] {
                 set: BMCR_ANEN | BMCR_ANRST,
             },
         ),
-        (Registers, Modify { register: INT_EP_CTL, clear: 0, set: INT_PHY }),
+        (Registers, Modify { register: INT_EP_CTL, clear: 0, set: INT_PHY | INT_TX_ERROR }),
         (Registers, Write(MAC_CR, FILTER | MAC_TXEN)),
         (Registers, Write(TX_CFG, TX_ON)),
         (Registers, Write(MAC_CR, MAC_ON)),

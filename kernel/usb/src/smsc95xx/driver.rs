@@ -1,10 +1,10 @@
 //! Setting the chip up, carrying frames, looking after the link.
 
 use super::access::{Access, Reply};
-use super::bringup::{IN_TRANSFER, script};
+use super::bringup::{IN_TRANSFER, is_phy, script};
 use super::layout::SmscLayout;
 use super::link::Link;
-use super::registers::INT_PHY;
+use super::registers::{INT_PHY, INT_TX_ERROR};
 use super::stream::Stream;
 use crate::event::{Fault, MacSource, Stage};
 use crate::function::Signal;
@@ -21,6 +21,9 @@ const MIN_FRAME: usize = 14;
 const HEADER: usize = 8;
 /// First command: the buffer is the first and last of its frame.
 const FIRST_AND_LAST: u32 = 1 << 13 | 1 << 12;
+/// The interrupt endpoint is asked no more often: the delay of a link that took
+/// two seconds to negotiate.
+const NOTIFICATION_INTERVAL: u32 = 100_000;
 /// For pipes that cannot be opened at once.
 const OPEN_LIMIT: Micros = 1_000_000;
 /// IN transfers without a good frame skipped in one call of `receive`.
@@ -33,9 +36,7 @@ enum Step {
     Open {
         limit: Micros,
     },
-    Running {
-        since: Micros,
-    },
+    Running,
 }
 
 /// A LAN95xx.
@@ -45,6 +46,8 @@ pub(crate) struct Smsc95xx {
     target: DeviceTarget,
     mac: [u8; 6],
     step: Step,
+    /// Since when frames are carried; the chip may be set up anew meanwhile.
+    since: Option<Micros>,
     access: Access,
     pipes: Pipes,
     link: Link,
@@ -62,6 +65,7 @@ impl Smsc95xx {
             target,
             mac: unicast(mac),
             step: Step::SetUp(0),
+            since: None,
             access: Access::default(),
             pipes: Pipes::default(),
             link: Link::new(),
@@ -72,7 +76,7 @@ impl Smsc95xx {
 
     /// Station address and whose it is, once frames can be carried.
     pub(crate) fn mac(&self) -> Option<([u8; 6], MacSource)> {
-        self.running_since().map(|_| (self.mac, MacSource::Fallback))
+        self.since.map(|_| (self.mac, MacSource::Fallback))
     }
 
     pub(crate) fn link_up(&self) -> bool {
@@ -85,24 +89,17 @@ impl Smsc95xx {
 
     /// Since when frames are carried.
     pub(crate) fn running_since(&self) -> Option<Micros> {
-        match self.step {
-            Step::Running { since } => Some(since),
-            _ => None,
-        }
+        self.since
     }
 
     /// When `poll` has something to do if the controller has not. `now` = at once.
     pub(crate) fn deadline(&self, now: Micros) -> Option<Micros> {
         Some(match self.step {
             Step::Open { .. } => now,
-            Step::Running { .. } if !self.link.is_looking() && !self.pipes.is_recovering() => {
-                if self.pipes.wants_recovery() {
-                    now
-                } else {
-                    self.link.due()
-                }
+            Step::Running if !self.link.is_looking() && !self.pipes.is_recovering() => {
+                if self.pipes.wants_recovery() { now } else { self.link.due() }
             }
-            Step::SetUp(_) | Step::Running { .. } => self.access.deadline(),
+            Step::SetUp(_) | Step::Running => self.access.deadline(),
         })
     }
 
@@ -121,10 +118,13 @@ impl Smsc95xx {
         match self.step {
             Step::SetUp(number) => self.set_up(host, now, number, statistics),
             Step::Open { limit } => self.open(host, now, limit),
-            Step::Running { .. } => self.run(host, now, statistics),
+            Step::Running => self.run(host, now, statistics),
         }
     }
 
+    // Cold: the way through `poll` that is taken for each frame stays short.
+    #[cold]
+    #[inline(never)]
     fn set_up<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -144,12 +144,19 @@ impl Smsc95xx {
                 Reply::Done(_) => number = number.saturating_add(1),
                 Reply::Failed(fault) => return Signal::Failed(*stage, fault),
             }
+            let later = script.get(usize::from(number)..).unwrap_or(&[]);
+            if self.since.is_some() {
+                let skipped = later.iter().take_while(|(stage, _)| is_phy(*stage)).count();
+                number = number.saturating_add(skipped as u8);
+            }
         }
         self.step = Step::SetUp(number);
         Signal::None
     }
 
     /// Opens what is not open yet.
+    #[cold]
+    #[inline(never)]
     fn open<H: UsbHost>(&mut self, host: &mut H, now: Micros, limit: Micros) -> Signal {
         let SmscLayout { bulk_in, bulk_out, notification } = self.layout;
         for (bulk, transfer) in [(bulk_out, HEADER + MAX_FRAME), (bulk_in, IN_TRANSFER)] {
@@ -159,10 +166,15 @@ impl Smsc95xx {
                 Err(error) => return Signal::Failed(Stage::Open, Fault::Start(error)),
             }
         }
-        if let Some(notification) = notification {
-            self.pipes.open_notification(host, now, self.target, notification);
+        self.step = Step::Running;
+        if self.since.is_some() {
+            return Signal::None;
         }
-        self.step = Step::Running { since: now };
+        self.since = Some(now);
+        if let Some(notification) = notification {
+            let (target, at_least) = (self.target, NOTIFICATION_INTERVAL);
+            self.pipes.open_notification(host, now, target, notification, at_least);
+        }
         Signal::Up { mac: self.mac, source: MacSource::Fallback }
     }
 
@@ -175,15 +187,21 @@ impl Smsc95xx {
     ) -> Signal {
         self.listen(host, now, statistics);
         self.pipes.check_output(host, now, statistics);
+        if self.link.is_wrecked() {
+            self.pipes.output.stop(now, TransferError::Stall, statistics);
+        }
         // One of the two at a time: they share the requester.
         if !self.link.is_looking() {
             let requester = &mut self.access.requester;
             match self.pipes.recover(host, now, self.target, requester, statistics) {
-                Recovery::None | Recovery::Deaf => {}
-                Recovery::Done(which) => {
-                    if which == Which::In {
-                        self.stream = Stream::new();
-                    }
+                Recovery::None | Recovery::Deaf | Recovery::Done(Which::Notification) => {}
+                Recovery::Done(Which::In) => self.stream = Stream::new(),
+                Recovery::Done(Which::Out) => {
+                    // The chip may have the beginning of a frame, and would take
+                    // what comes next for the rest of it.
+                    self.link = Link::new();
+                    self.step = Step::SetUp(0);
+                    return self.tell_link();
                 }
                 Recovery::Failed(stage, fault) => return Signal::Failed(stage, fault),
             }
@@ -193,6 +211,10 @@ impl Smsc95xx {
         {
             return Signal::Failed(Stage::Link, fault);
         }
+        self.tell_link()
+    }
+
+    fn tell_link(&mut self) -> Signal {
         if self.link.is_up() == self.reported {
             return Signal::None;
         }
@@ -206,6 +228,9 @@ impl Smsc95xx {
             let Some(id) = self.pipes.notification.working() else {
                 return;
             };
+            if !host.has_received(id) {
+                return;
+            }
             let mut said = None;
             let result = host.receive(now, id, &mut |bytes| {
                 said = bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
@@ -216,7 +241,7 @@ impl Smsc95xx {
                 (Some(Ok(())), None) => count(&mut statistics.bad_notifications),
                 (Some(Ok(())), Some(status)) => {
                     count(&mut statistics.notifications);
-                    if status & INT_PHY != 0 {
+                    if status & (INT_PHY | INT_TX_ERROR) != 0 {
                         self.link.interrupted();
                     }
                 }

@@ -5,6 +5,9 @@
 //! bit is looked at once in a while whatever it says. The bit stays 0 until it
 //! was read once after the link was lost, so a link that was lost and is back
 //! shows too: it may have come back with another duplex.
+//!
+//! A look begins with the chip's interrupt status, where it also says that its
+//! transmitter is lost, which else shows in nothing but silence.
 
 use super::access::{Access, Op, Reply};
 use super::bringup::MAC_ON;
@@ -25,6 +28,8 @@ const AT_LEAST: Micros = 100_000;
 enum Look {
     /// None under way.
     Rest,
+    /// What the chip has to say.
+    Chip,
     /// Clearing the PHY's interrupt.
     Cause,
     /// Clearing the chip's.
@@ -76,15 +81,16 @@ pub(super) struct Link {
     /// When the next look is due.
     due: Micros,
     last: Micros,
-    /// The interrupt endpoint spoke of the PHY.
+    /// The interrupt endpoint spoke.
     interrupt: bool,
     up: bool,
+    wrecked: bool,
 }
 
 impl Link {
     /// Down, and to be looked at.
     pub(super) const fn new() -> Self {
-        Self { look: Look::Rest, due: 0, last: 0, interrupt: false, up: false }
+        Self { look: Look::Rest, due: 0, last: 0, interrupt: false, up: false, wrecked: false }
     }
 
     pub(super) const fn is_up(&self) -> bool {
@@ -101,13 +107,19 @@ impl Link {
         self.due
     }
 
-    /// The interrupt endpoint spoke of the PHY.
+    /// Was it found that the transmitter is lost?
+    pub(super) const fn is_wrecked(&self) -> bool {
+        self.wrecked
+    }
+
+    /// The interrupt endpoint spoke.
     pub(super) fn interrupted(&mut self) {
         self.interrupt = true;
         self.due = self.due.min(self.last.saturating_add(AT_LEAST));
     }
 
     /// Looks, if it is time.
+    #[inline]
     pub(super) fn poll<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -116,12 +128,26 @@ impl Link {
         access: &mut Access,
         statistics: &mut Statistics,
     ) -> Result<(), Fault> {
+        if !self.is_looking() && now < self.due {
+            return Ok(());
+        }
+        self.look_on(host, now, target, access, statistics)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_on<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        access: &mut Access,
+        statistics: &mut Statistics,
+    ) -> Result<(), Fault> {
         if !self.is_looking() {
-            if now < self.due {
-                return Ok(());
-            }
             self.last = now;
-            self.look = if self.interrupt { Look::Cause } else { Look::Since };
+            self.interrupt = false;
+            self.look = Look::Chip;
         }
         // The end of one operation and the start of the next.
         for _ in 0..2 {
@@ -138,6 +164,7 @@ impl Link {
     fn op(&self) -> Option<Op> {
         Some(match self.look {
             Look::Rest => return None,
+            Look::Chip => Op::Read(INT_STS),
             Look::Cause => Op::PhyRead(PHY_CAUSE),
             Look::Acknowledge => Op::Write(INT_STS, INT_PHY),
             Look::Since | Look::Now => Op::PhyRead(BMSR),
@@ -153,11 +180,12 @@ impl Link {
         // All ones: no PHY answers.
         let link = value & BMSR_LINK != 0 && value & 0xFFFF != 0xFFFF;
         self.look = match self.look {
-            Look::Cause => Look::Acknowledge,
-            Look::Acknowledge => {
-                self.interrupt = false;
-                Look::Since
+            Look::Chip => {
+                self.wrecked = value & INT_TX_ERROR != 0;
+                if value & INT_PHY != 0 { Look::Cause } else { Look::Since }
             }
+            Look::Cause => Look::Acknowledge,
+            Look::Acknowledge => Look::Since,
             Look::Since if link && self.up => Look::Rest,
             Look::Since if link => Look::Mode,
             Look::Since => {
@@ -178,7 +206,7 @@ impl Link {
         if !self.is_looking() {
             self.due = now.saturating_add(if self.up { WHILE_UP } else { WHILE_DOWN });
             if self.interrupt {
-                // It spoke during the look, perhaps of what that came too early for.
+                // During the look, perhaps of what that came too early for.
                 self.interrupted();
             }
         }

@@ -7,6 +7,8 @@ use sk_hal::usb::Setup;
 pub const INT_STS: u16 = 0x08;
 /// The PHY has an interrupt (also in [`INT_EP_CTL`] and on the interrupt endpoint).
 pub const INT_PHY: u32 = 1 << 15;
+/// The transmitter found no sense in what it was sent.
+pub const INT_TX_ERROR: u32 = 1 << 14;
 
 /// Transmitter.
 pub const TX_CFG: u16 = 0x10;

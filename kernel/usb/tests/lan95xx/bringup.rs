@@ -80,7 +80,7 @@ fn registers_hold_what_they_should() {
             (offset::LED_GPIO_CFG, 0x0111_0000),
             (offset::VLAN1, 0x8100),
             (offset::COE_CR, 0),
-            (offset::INT_EP_CTL, 0x8000),
+            (offset::INT_EP_CTL, 0xC000),
             (offset::INT_STS, 0),
             (offset::TX_CFG, 4),
             (offset::HASHH, 0),

@@ -1,10 +1,11 @@
 //! A chip that misbehaves: everything ends, is named, and is tried again.
 
-use super::rig::{MS, Rig, SECOND, quick, to_us, variants};
+use super::rig::{MS, Rig, SECOND, frame, quick, to_us, variants};
 use proptest::prelude::*;
 use sk_hal::net::FrameDevice;
 use sk_hal::usb::TransferError;
 use sk_models::lan9512::{Lan9512, RxFault, offset};
+use sk_models::usb::{Answer, UsbFunction};
 use sk_usb::{Fault, Stage};
 
 /// A chip with `fault` is given up in this stage within `limit`; without it, it
@@ -202,7 +203,7 @@ fn halted_pipes_are_brought_back() {
             rig.run(300 * MS);
             let _ = rig.receive();
             rig.run(10 * MS);
-            while rig.chip().pop_frame().is_some() {}
+            rig.drain();
             rig.echo(80, seed);
             // Proves itself.
             rig.run(31 * SECOND);
@@ -250,13 +251,16 @@ fn pipes_that_stay_broken_take_the_adapter_down() {
         rig.chip().faults.broken = vec![endpoint];
         for seed in 0..10 {
             let _ = rig.transmit(&to_us(60, seed));
-            rig.run(10 * MS);
+            rig.run(100 * MS);
             let _ = rig.receive();
         }
-        assert_eq!(rig.errors(), [(stage, Fault::Transfer(TransferError::Stall))]);
+        let error = (stage, Fault::Transfer(TransferError::Stall));
+        assert_eq!(rig.errors().first(), Some(&error));
         rig.chip().faults.broken.clear();
+        // It may be in the middle of things.
+        rig.run(SECOND);
         assert!(rig.until(5 * SECOND, |rig| rig.net.link_up()));
-        while rig.chip().pop_frame().is_some() {}
+        rig.drain();
         rig.echo(60, 1);
     }
 }
@@ -276,13 +280,43 @@ fn a_transmitter_that_takes_nothing_is_not_waited_for() {
     rig.chip().faults.nak_out = false;
     assert!(rig.until(30 * SECOND, |rig| rig.net.link_up()));
     rig.run(100 * MS);
-    while rig.chip().pop_frame().is_some() {}
+    rig.drain();
     rig.echo(60, 1);
 }
 
 #[test]
-fn words_lost_in_the_transmitter_are_found_again() {
-    // Whatever the interrupt endpoint says: any four bytes, or not four.
+fn a_frame_cut_short_on_its_way_out_does_not_silence_the_transmitter() {
+    for silent in [false, true] {
+        let mut rig = Rig::running(quick());
+        rig.chip().faults.silent_interrupt = silent;
+        // Half of it in the chip, then the pipe stops.
+        assert!(rig.chip().packet_out(2, &frame(512, 1)) == Answer::Ack);
+        rig.host().break_pipe(0x02, TransferError::Transaction);
+        rig.run(100 * MS);
+        assert!(rig.net.link_up());
+        rig.drain();
+        rig.echo(100, 1);
+        assert_eq!(rig.chip().counters.lost_sync, 0);
+
+        // And if the pipe does not stop: the chip says that it is lost, on the
+        // interrupt endpoint or when asked.
+        assert!(rig.chip().packet_out(2, &frame(512, 1)) == Answer::Ack);
+        assert!(rig.transmit(&frame(100, 1)));
+        rig.run(1_200 * MS);
+        assert_eq!(rig.chip().counters.lost_sync, 1);
+        assert!(rig.net.link_up());
+        rig.drain();
+        rig.echo(100, 1);
+        assert_eq!(rig.errors(), []);
+        // Once the chip was reset at the start, and once for each.
+        assert_eq!(rig.chip().counters.resets, 3);
+        assert_eq!(rig.host().open_pipes(), 3);
+    }
+}
+
+#[test]
+fn the_interrupt_endpoint_may_say_anything() {
+    // Any four bytes, or not four.
     for bytes in [vec![], vec![0x80], vec![0xFF; 4], vec![0, 0x80, 0, 0, 1], vec![0; 16]] {
         let mut rig = Rig::running(quick());
         for _ in 0..10 {

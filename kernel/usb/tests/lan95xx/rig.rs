@@ -131,6 +131,15 @@ impl Rig {
         self.net.transmit(self.now, frame.len(), &mut |to| to.copy_from_slice(frame))
     }
 
+    /// Forgets what is on its way: frames, and the empty transfers that the
+    /// chip gives while it is set up.
+    pub(crate) fn drain(&mut self) {
+        for _ in 0..4 {
+            self.receive_all();
+        }
+        while self.chip().pop_frame().is_some() {}
+    }
+
     /// One frame each way.
     pub(crate) fn echo(&mut self, length: usize, seed: usize) {
         assert!(self.transmit(&frame(length, seed)), "length {length}");

@@ -4,6 +4,7 @@ extern crate std;
 
 mod abort_traps;
 mod bring_up;
+mod caches;
 mod faults;
 mod qemu;
 mod random;
@@ -132,7 +133,10 @@ struct Rig {
 
 impl Rig {
     fn bare(personality: Personality, speed: Speed) -> Self {
-        let memory = Memory::new();
+        Self::on(Memory::new(), personality, speed)
+    }
+
+    fn on(memory: Memory, personality: Personality, speed: Speed) -> Self {
         let model = Dwc2Model::new(memory.clone(), personality);
         let buffers = Buffers {
             control: core::array::from_fn(|_| memory.buffer(32 + 1024)),
