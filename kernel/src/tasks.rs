@@ -2,20 +2,22 @@
 //!
 //! Implements what the session engine asks of a board ([`server::Board`]) over
 //! the task region. Areas ascend: table of the resolver, 1 MiB unmapped, stack,
-//! text, data, heap, information page; from the end of the region downwards
+//! a page unmapped, text, data, heap, information page; from the end of the region downwards
 //! stderr, stdout and the image as received (the kernel's alone), and the input,
 //! because those arrive before the image is understood.
 
 mod board;
 mod net;
 mod prepare;
+mod rates;
 mod turn;
 mod view;
 
 use crate::memory::Memory;
 use crate::region::Region;
 use crate::streams::Streams;
-use crate::task::Context;
+use crate::task::{Context, Mode};
+use rates::Rates;
 use sk_abi::{Status, TaskInfo};
 use sk_drivers::mmu::PAGE;
 use sk_hal::{Clock, Micros};
@@ -96,6 +98,8 @@ pub struct Tasks<K> {
     info: TaskInfo,
     streams: Streams<K>,
     sockets: Sockets<'static>,
+    rates: Rates,
+    mode: Mode,
     context: Context,
     parked: Option<Park>,
     started: Micros,
@@ -142,6 +146,8 @@ impl<K: Clock + Copy> Tasks<K> {
             info: TaskInfo::default(),
             streams: Streams::new(clock, region),
             sockets,
+            rates: Rates::new(),
+            mode: Mode::Shielded,
             context: Context::empty(),
             parked: None,
             started: 0,

@@ -1,8 +1,9 @@
 //! What the session engine asks of a board ([`Board`]), over the task region.
 
 use super::{HEAP_DEFAULT, SCRUB_STEP, Span, State, Tasks};
+use crate::direct;
 use crate::gates;
-use crate::task::Context;
+use crate::task::{Context, Mode, pending_abort};
 use crate::wire;
 use sk_abi::Status;
 use sk_bcm2835::cp15;
@@ -10,6 +11,7 @@ use sk_drivers::mmu::{Area, Attr, PAGE, SECTION};
 use sk_hal::{Clock, Entropy, Micros};
 use sk_session::server::board::Progress;
 use sk_session::server::{Board, Facts, TaskState};
+use sk_wire::Roles;
 use sk_wire::frames::Object;
 use sk_wire::manifest::{Manifest, flags};
 
@@ -31,20 +33,25 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     fn reserve(&mut self, m: &Manifest) -> Result<(), Status> {
         let too_big = Status::TOO_BIG;
         let Some(config) = self.config else { return Err(Status::BAD_STATE) };
-        if m.has(flags::DIRECT) {
-            // Not built yet; running it shielded would make the receipt a lie.
+        let client = config.clients().get(self.client).ok_or(Status::NOT_ALLOWED)?;
+        let mode = if m.has(flags::DIRECT) { Mode::Direct } else { Mode::Shielded };
+        // The session engine has looked; here is the last place to look again.
+        if mode == Mode::Direct && !client.roles.contains(Roles::DIRECT) {
             return Err(Status::ROLE);
         }
-        let policy = &config.policy;
-        if m.time.cpu_ms > policy.cpu_ms_max {
+        let (policy, quotas) = (&config.policy, &client.quotas);
+        if m.time.cpu_ms > policy.cpu_ms_max.min(quotas.cpu_ms) || m.time.wall_ms > quotas.wall_ms {
             return Err(Status::TIME_TOO_LONG);
+        }
+        if !self.rates.may_start(self.client, quotas.tasks_per_hour, self.clock.now()) {
+            return Err(Status::QUOTA);
         }
         let heap = if m.memory.heap == 0 { HEAP_DEFAULT } else { m.memory.heap };
         let heap = heap.checked_next_multiple_of(PAGE).ok_or(too_big)?;
         let sum = |parts: &[u32]| parts.iter().try_fold(0u32, |sum, &part| sum.checked_add(part));
         let out = sum(&[m.memory.stdout, m.memory.stderr]).ok_or(too_big)?;
         let all = sum(&[heap, m.memory.stack, m.image.size, m.input.size, out]).ok_or(too_big)?;
-        if out > policy.out_max || all > policy.task_mem_max {
+        if out > policy.out_max.min(quotas.out) || all > policy.task_mem_max.min(quotas.mem) {
             return Err(too_big);
         }
 
@@ -81,8 +88,11 @@ impl<K: Clock + Copy> Board for Tasks<K> {
         self.input = input;
         self.heap = heap;
         self.stack = m.memory.stack;
-        self.wall_ms = m.time.wall_ms;
-        self.cpu_ms = m.time.cpu_ms;
+        // 0 asks for as much as there is.
+        let limit = |asked, most| if asked == 0 && most != u32::MAX { most } else { asked };
+        self.wall_ms = limit(m.time.wall_ms, quotas.wall_ms);
+        self.cpu_ms = limit(m.time.cpu_ms, quotas.cpu_ms);
+        self.mode = mode;
         self.args = m.args.clone();
         let drop_oldest = m.has(flags::DROP_OLDEST);
         self.streams.reserve((stdout.at, stdout.len), (stderr.at, stderr.len), drop_oldest);
@@ -125,7 +135,9 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn start(&mut self, now: Micros) {
-        let wall = if self.wall_ms == 0 { self.facts.wall_ms_max } else { self.wall_ms };
+        let most = self.facts.wall_ms_max;
+        let wall = if self.wall_ms == 0 { most } else { self.wall_ms.min(most) };
+        self.rates.started(self.client, now);
         self.started = now;
         self.deadline = now.saturating_add(u64::from(wall) * 1000);
         self.cpu_us = 0;
@@ -139,7 +151,10 @@ impl<K: Clock + Copy> Board for Tasks<K> {
             self.sockets.begin(policy, packets_per_s);
         }
         self.info.deadline_us = self.deadline;
+        // What is still on its way was not caused by this task.
+        let _ = pending_abort();
         if let Some(task) = &mut self.services {
+            direct::begin(task.info);
             task.deadline = self.deadline;
             let bytes = self.info.to_bytes();
             if let Some(to) = self.region.bytes_mut(task.info, bytes.len() as u32) {
@@ -191,6 +206,7 @@ impl<K: Clock + Copy> Board for Tasks<K> {
         self.layout = None;
         self.services = None;
         self.context = Context::empty();
+        self.mode = Mode::Shielded;
         self.streams.end();
         self.args.clear();
         cp15::reset_task_registers();

@@ -3,7 +3,7 @@
 use super::Tasks;
 use crate::gates;
 use crate::region::Region;
-use crate::task::Context;
+use crate::task::{Context, Mode};
 use sk_abi::{Status, TaskInfo};
 use sk_bcm2835::Caches;
 use sk_drivers::mmu::{Area, Attr};
@@ -22,8 +22,8 @@ impl<K: Clock + Copy> Tasks<K> {
         let image = received.bytes(self.image.at, self.image.len).ok_or(too_big)?;
         let mut plan = Plan::parse(image).map_err(refuse)?;
         plan.check().map_err(refuse)?;
-        if plan.flags & sk_abi::image::flags::DIRECT != 0 {
-            return Err((Status::ROLE, 0));
+        if plan.needs_direct() && self.mode != Mode::Direct {
+            return Err((Status::ROLE, sk_loader::Field::Flags as u32));
         }
         if self.stack != 0 {
             plan.stack_len = self.stack;
@@ -70,7 +70,7 @@ impl<K: Clock + Copy> Tasks<K> {
             deadline_us: u64::MAX,
             board_revision: self.board.0,
             cpu_mhz_max: self.board.1,
-            flags: sk_abi::task::flags::SHIELDED
+            flags: if self.mode == Mode::Shielded { sk_abi::task::flags::SHIELDED } else { 0 }
                 | if self.emulated { sk_abi::task::flags::EMULATED } else { 0 },
             ..TaskInfo::default()
         });
@@ -87,11 +87,12 @@ impl<K: Clock + Copy> Tasks<K> {
             words,
         );
         task.allowed = allowed;
-        gates::fill_table(&mut low, &allowed);
+        gates::fill_table(&mut low, &allowed, self.mode);
         self.services = Some(task);
         self.info = info;
         let stack = layout.area(Part::Stack);
         self.context = Context::at_entry(
+            self.mode,
             layout.entry,
             gates::resolver(),
             info_page.start,
@@ -137,13 +138,15 @@ impl<K: Clock + Copy> Tasks<K> {
         self.clean_to = self.clean_to.max(end);
     }
 
-    /// The ranges a task may have left something in: low part, high part.
-    pub(super) fn touched(&self) -> [(u32, u32); 2] {
-        let low = self.layout.as_ref().map_or((0, 0), |l| {
-            let last = l.area(Part::Info);
-            (l.area(Part::Stack).start, last.start + last.mapped)
+    /// The ranges a task may have left something in, ascending: stack, the rest
+    /// of the low part, high part. What lies between them is not mapped.
+    pub(super) fn touched(&self) -> [(u32, u32); 3] {
+        let (stack, low) = self.layout.as_ref().map_or(((0, 0), (0, 0)), |l| {
+            let (stack, last) = (l.area(Part::Stack), l.area(Part::Info));
+            let stack = (stack.start, stack.start + stack.mapped);
+            (stack, (l.area(Part::Text).start, last.start + last.mapped))
         });
         let high = if self.image.at == 0 { (0, 0) } else { (self.input.at, self.region.end) };
-        [low, high]
+        [stack, low, high]
     }
 }

@@ -2,14 +2,15 @@
 
 use super::{State, Tasks, Turn, View};
 use crate::fault;
-use crate::task::Reason;
+use crate::task::{Mode, Reason, pending_abort};
 use crate::wire::{Desk, Wire};
 use sk_abi::Status;
 use sk_abi::status::FaultRecord;
 use sk_bcm2835::cp15;
 use sk_hal::Clock;
 use sk_loader::Part;
-use sk_services::{Outcome, Park, dispatch};
+use sk_services::fault::{Map, Trap, classify};
+use sk_services::{Fault, Outcome, Park, dispatch};
 use sk_session::server::Ending;
 use sk_wire::control::{Message, Usage};
 
@@ -47,7 +48,12 @@ impl<K: Clock + Copy> Tasks<K> {
                     let [a, b, c, d, ..] = self.context.r;
                     self.syscalls = self.syscalls.saturating_add(1);
                     self.last_service = (slot as u16).saturating_add(1);
-                    let outcome = self.with_services(wire, |ctx| dispatch(slot, [a, b, c, d], ctx));
+                    let outcome = if self.context.is_thumb() {
+                        // Its stubs are ARM code; whatever r12 is, it is no slot.
+                        Outcome::Fault(Fault::Unknown { slot: u32::MAX })
+                    } else {
+                        self.with_services(wire, |ctx| dispatch(slot, [a, b, c, d], ctx))
+                    };
                     if let Some(turn) = self.settle(outcome) {
                         return turn;
                     }
@@ -107,13 +113,37 @@ impl<K: Clock + Copy> Tasks<K> {
     }
 
     fn faulted(&mut self, reason: Reason) -> Turn {
-        let stack = self.layout.as_ref().map_or((0, 0), |l| {
+        if reason == Reason::Undefined && self.context.is_thumb() {
+            // The vector took four bytes off; it was two.
+            self.context.pc = self.context.pc.wrapping_add(2);
+        }
+        let (trap, fsr) = fault::trap(reason, self.instruction());
+        self.ended_by(trap, fsr)
+    }
+
+    /// The word at the program counter, if it is ARM code of the payload's.
+    fn instruction(&self) -> Option<u32> {
+        let (pc, layout) = (self.context.pc, self.layout.as_ref()?);
+        let readable = !self.context.is_thumb() && layout.readable(pc, 4);
+        let bytes = self.region.bytes(pc, 4).filter(|_| readable)?;
+        bytes.first_chunk().map(|word| u32::from_le_bytes(*word))
+    }
+
+    fn ended_by(&mut self, trap: Trap, fsr: u32) -> Turn {
+        let record = self.fault_record(trap, fsr);
+        self.finish(Status(record.kind), 0, Some(record))
+    }
+
+    fn fault_record(&self, trap: Trap, fsr: u32) -> FaultRecord {
+        let stack = self.layout.as_ref().map_or(0..0, |l| {
             let area = l.area(Part::Stack);
-            (area.start, area.end())
+            area.start..area.end()
         });
-        let (status, fsr, far) = fault::classify(reason, self.context.pc, stack);
-        let record = self.record(status, fsr, far);
-        self.finish(status, 0, Some(record))
+        let [memory, devices, vectors] = fault::KERNEL;
+        let kernel = [memory, devices, vectors, self.image.at..self.region.end];
+        let map = Map { stack, guard: sk_loader::GUARD, kernel: &kernel };
+        let (status, far) = classify(trap, self.context.pc, self.context.r[13], &map);
+        self.record(status, fsr, far)
     }
 
     fn record(&self, kind: Status, fsr: u32, far: u32) -> FaultRecord {
@@ -133,7 +163,20 @@ impl<K: Clock + Copy> Tasks<K> {
         }
     }
 
-    pub(super) fn finish(&mut self, status: Status, exit: i32, fault: Option<FaultRecord>) -> Turn {
+    pub(super) fn finish(
+        &mut self,
+        mut status: Status,
+        exit: i32,
+        mut fault: Option<FaultRecord>,
+    ) -> Turn {
+        let late = pending_abort();
+        if late != 0 && fault.is_none() {
+            let record = self.fault_record(Trap::Data { status: late, address: 0 }, late);
+            (status, fault) = (Status(record.kind), Some(record));
+        }
+        if self.mode == Mode::Direct {
+            self.memory.control().restore();
+        }
         let mut message = Message::new();
         if let Some(task) = &self.services {
             for chunk in task.message().utf8_chunks() {
@@ -143,7 +186,12 @@ impl<K: Clock + Copy> Tasks<K> {
         let usage = Usage {
             cpu_us: self.cpu_us,
             wall_us: self.clock.now() - self.started,
-            peak_mem: self.services.as_ref().map_or(0, |t| t.heap.peak()) + self.stack_used(),
+            // A direct payload may have written anything over the heap's numbers.
+            peak_mem: self
+                .services
+                .as_ref()
+                .map_or(0, |t| t.heap.peak())
+                .saturating_add(self.stack_used()),
             syscalls: self.syscalls,
         };
         self.parked = None;

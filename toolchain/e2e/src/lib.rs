@@ -5,6 +5,7 @@
 //! workspace's default members, because it needs QEMU and a built kernel.
 
 pub mod bench;
+pub mod costs;
 pub mod layers;
 
 use std::path::PathBuf;
@@ -47,15 +48,26 @@ pub fn zero() -> BoardConfig {
     match chosen("SK_MACHINE").as_str() {
         "" | "zero" => {}
         "1a-plus" => config.machine = Machine::Raspi1ap,
+        "1b" => {
+            config.machine = Machine::Raspi1ap;
+            config.adapter = Adapter::Lan9512;
+        }
         other => panic!("no board named {other}"),
     }
     match chosen("SK_ADAPTER").as_str() {
         "" => {}
         "usb-net" => config.adapter = Adapter::UsbNet,
         "ecm" => config.adapter = Adapter::Ecm,
+        "lan9512" => config.adapter = Adapter::Lan9512,
         other => panic!("no adapter named {other}"),
     }
     config
+}
+
+/// A board with a LAN9512, whatever is chosen.
+#[must_use]
+pub fn one_b() -> BoardConfig {
+    BoardConfig { machine: Machine::Raspi1ap, adapter: Adapter::Lan9512, ..zero() }
 }
 
 /// Starts a board.

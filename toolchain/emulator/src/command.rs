@@ -62,7 +62,10 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
             let ends = [end("local", local), end("remote", remote)].concat();
             Some(format!("dgram,id=n0{ends}").into())
         }
-        Net::Tap(name) => Some(format!("tap,id=n0,ifname={name},script=no,downscript=no").into()),
+        Net::Tap(name) => {
+            let name = name.replace(',', ",,");
+            Some(format!("tap,id=n0,ifname={name},script=no,downscript=no").into())
+        }
         Net::None => None,
     };
     if netdev.is_some() && config.adapter != Adapter::UsbNet {

@@ -10,8 +10,8 @@ use crate::{Error, Faults, Result};
 /// The UDP port of the serverkernel protocol.
 pub const GUEST_PORT: u16 = 24139;
 
-/// Which of QEMU's two BCM2835 boards. Both have 512 MiB and one USB port;
-/// there is no model of a 1B.
+/// Which of QEMU's two BCM2835 boards. Both have 512 MiB and one USB port.
+/// There is none of a 1B; a 1 A+ with [`Adapter::Lan9512`] comes close.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Machine {
     /// Raspberry Pi Zero, board revision 0x920092.
@@ -77,6 +77,10 @@ pub enum Adapter {
     UsbNet,
     /// A model of a CDC-ECM adapter at high speed, in this process.
     Ecm,
+    /// A model of the LAN9512's Ethernet function, the adapter of a 1B, in
+    /// this process; without the chip's hub, which QEMU could not pass on. The
+    /// board has its address from the firmware's mailbox.
+    Lan9512,
 }
 
 /// How the board's USB network adapter is connected.

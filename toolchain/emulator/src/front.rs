@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sk_models::ecm::EcmFunction;
+use sk_models::lan9512::{LAN9512, Lan9512};
 use sk_redir::{Cable, Pcap, Server, Status};
 
 use crate::command::MAC;
@@ -49,12 +50,18 @@ pub(crate) fn start(config: &BoardConfig, dir: &Path) -> Result<Option<Front>> {
         })?),
         None => None,
     };
-    let adapter = Arc::new(Mutex::new(match config.adapter {
-        Adapter::UsbNet | Adapter::Ecm => EcmFunction::high_speed(MAC),
-    }));
-    let server = Server::start(&socket(dir), adapter, cable, pcap)
-        .map_err(Error::io("the board's USB port"))?;
-    Ok(Some(Front(server)))
+    let socket = socket(dir);
+    let server = match config.adapter {
+        Adapter::UsbNet | Adapter::Ecm => {
+            let ecm = EcmFunction::high_speed(MAC);
+            Server::start(&socket, Arc::new(Mutex::new(ecm)), cable, pcap)
+        }
+        Adapter::Lan9512 => {
+            let lan = Lan9512::new(LAN9512);
+            Server::start(&socket, Arc::new(Mutex::new(lan)), cable, pcap)
+        }
+    };
+    Ok(Some(Front(server.map_err(Error::io("the board's USB port"))?)))
 }
 
 impl Front {

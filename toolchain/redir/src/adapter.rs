@@ -7,6 +7,10 @@ use sk_models::usb::UsbFunction;
 /// Frames that may wait in a model which has no limit of its own.
 const WAITING: usize = 64;
 
+/// Frames that may wait in the LAN9512's receive FIFO, 20 KiB: a cable at
+/// 100 Mbit/s does not fill it either before a driver that keeps up looks.
+const WAITING_IN_FIFO: usize = 8;
+
 /// A USB function with a network cable at its other end.
 pub trait Adapter: UsbFunction + Send {
     /// A frame came in from the cable, without its checksum.
@@ -42,15 +46,20 @@ impl Adapter for EcmFunction {
     }
 }
 
-/// Its FIFO is finite and drops what does not fit, as on a board: nothing waits
-/// in the cable.
 impl Adapter for Lan9512 {
     fn frame_in(&mut self, frame: &[u8]) {
-        self.push_frame(frame);
+        // Anything shorter has no header, and cannot be on a cable.
+        if frame.len() >= 14 {
+            self.push_frame(frame);
+        }
     }
 
     fn frame_out(&mut self) -> Option<Vec<u8>> {
         self.pop_frame()
+    }
+
+    fn wants_frame(&self) -> bool {
+        self.pending() < WAITING_IN_FIFO
     }
 
     fn set_link(&mut self, up: bool) {

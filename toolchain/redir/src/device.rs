@@ -40,6 +40,10 @@ const AGAIN: Micros = 1_000;
 /// what comes from a buffer anyway.
 const POLL: Micros = 4_000;
 
+/// Before an interrupt endpoint's packet is repeated as it was: the guest
+/// keeps packets it has not asked for.
+const REPEAT: Micros = 100_000;
+
 /// Nothing came from the guest for so long: nothing is under way either.
 const QUIET: Micros = 2_000;
 
@@ -100,11 +104,13 @@ impl Work {
 }
 
 /// An interrupt endpoint whose packets the guest wants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Poll {
     endpoint: u8,
     every: Micros,
     due: Micros,
+    /// The last packet and its time, unless the endpoint was silent since.
+    last: Option<(Vec<u8>, Micros)>,
 }
 
 /// A function at the end of a connection.
@@ -428,7 +434,8 @@ impl Device {
         // USB 2.0 table 9-13: 2^(n-1) microframes; at full speed n frames.
         let every = 125 << u32::from(info.interval.clamp(1, 16) - 1);
         self.polls.retain(|poll| poll.endpoint != endpoint);
-        self.polls.push(Poll { endpoint, every: Micros::max(every, POLL), due: now });
+        let every = Micros::max(every, POLL);
+        self.polls.push(Poll { endpoint, every, due: now, last: None });
         Status::Success
     }
 
@@ -445,8 +452,15 @@ impl Device {
                 Answer::Data(bytes) => (Status::Success, bytes),
                 Answer::Stall => (Status::Stall, Vec::new()),
                 Answer::Babble => (Status::Babble, Vec::new()),
-                Answer::Nak | Answer::Silence | Answer::Ack | Answer::Nyet => continue,
+                Answer::Nak | Answer::Silence | Answer::Ack | Answer::Nyet => {
+                    poll.last = None;
+                    continue;
+                }
             };
+            if poll.last.as_ref().is_some_and(|(l, at)| *l == data && now < at + REPEAT) {
+                continue;
+            }
+            poll.last = Some((data.clone(), now));
             let (status, length) = (status as u8, data.len() as u16);
             let id = self.next_id;
             self.next_id += 1;

@@ -340,11 +340,11 @@ impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
         self.pipe_send(now, pipe, len, zlp, fill)
     }
 
-    fn receive(
+    fn receive_some(
         &mut self,
         now: Micros,
         pipe: PipeId,
-        take: &mut dyn FnMut(&mut [u8]),
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         self.pipe_receive(now, pipe, take)
     }

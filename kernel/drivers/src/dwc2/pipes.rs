@@ -347,7 +347,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         &mut self,
         now: Micros,
         id: PipeId,
-        take: &mut dyn FnMut(&mut [u8]),
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         let slot = match self.slot(id) {
             Ok(slot) => slot,
@@ -358,12 +358,13 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         if pipe.kind == PipeKind::BulkOut {
             return None;
         }
-        let Some((mut buf, len)) = pipe.ready.pop_front() else {
+        let Some((buf, len)) = pipe.ready.front_mut() else {
             return pipe.error.take().map(Err);
         };
-        if let Some(bytes) = buf.bytes_mut().get_mut(..len) {
-            take(bytes);
+        if buf.bytes_mut().get_mut(..*len).is_some_and(|bytes| !take(bytes)) {
+            return Some(Ok(()));
         }
+        let (buf, _) = pipe.ready.pop_front()?;
         if pipe.kind == PipeKind::BulkIn {
             self.pool.put(Home::Rx, buf);
         } else {
