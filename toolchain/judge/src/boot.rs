@@ -53,14 +53,21 @@ pub(crate) struct Guest {
     lines: Receiver<String>,
     /// What it reported so far.
     pub(crate) reports: Vec<String>,
+    /// Lines of its kernel that are an answer by themselves, the first ones.
+    pub(crate) alarms: Vec<String>,
 }
+
+/// A checksum from the adapter that did not fit its packet, a transmitter that
+/// got stuck, or worse.
+const ALARMS: [&str; 5] = ["csum failure", "NETDEV WATCHDOG", "WARNING:", "Oops", "BUG:"];
+const ALARMS_KEPT: usize = 5;
 
 impl Guest {
     /// Starts one with `devices` on its USB port, its serial line in `log`.
     pub(crate) fn start(machine: &Machine, devices: &[OsString], log: &Path) -> Result<Self> {
         let blacklist = machine.blacklist();
         let append =
-            format!("console=ttyAMA0,115200 panic=-1 quiet initcall_blacklist={blacklist}");
+            format!("console=ttyAMA0,115200 panic=-1 loglevel=5 initcall_blacklist={blacklist}");
         let mut file = File::create(log).with_context(|| log.display().to_string())?;
         let mut child = Command::new(&machine.qemu)
             .args(["-machine", "raspi0", "-display", "none", "-monitor", "none"])
@@ -93,7 +100,7 @@ impl Guest {
                 }
             }
         });
-        Ok(Self { child, console, lines, reports: Vec::new() })
+        Ok(Self { child, console, lines, reports: Vec::new(), alarms: Vec::new() })
     }
 
     /// Waits for a report that begins with `word` and returns its rest.
@@ -103,7 +110,13 @@ impl Guest {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
-                    let Some((_, report)) = line.split_once("JUDGE ") else { continue };
+                    let Some((_, report)) = line.split_once("JUDGE ") else {
+                        let alarm = ALARMS.iter().any(|alarm| line.contains(alarm));
+                        if alarm && self.alarms.len() < ALARMS_KEPT {
+                            self.alarms.push(line);
+                        }
+                        continue;
+                    };
                     self.reports.push(report.to_owned());
                     if let Some(rest) = report.strip_prefix(word) {
                         return Ok(rest.trim().to_owned());
