@@ -37,6 +37,11 @@ impl Station {
         Self { socket, peer, guest: BROADCAST, sequence: 0, sent, received }
     }
 
+    /// The guest's address, once [`find`](Self::find) has found it.
+    pub(crate) fn guest(&self) -> [u8; 6] {
+        self.guest
+    }
+
     fn send(&mut self, frame: Vec<u8>) -> io::Result<()> {
         match &self.peer {
             Some(path) => self.socket.send_to(&frame, path)?,
