@@ -12,6 +12,7 @@ mod bytes;
 mod client;
 mod image;
 mod net;
+mod screen;
 mod session;
 mod wire;
 
@@ -19,7 +20,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 18] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -34,6 +35,10 @@ pub const TARGETS: [Target; 14] = [
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),
+    ("bmp", screen::bmp),
+    ("printf", screen::printf),
+    ("text", screen::text),
+    ("framebuffer", screen::framebuffer),
 ];
 
 /// Runs the target called `name`.
