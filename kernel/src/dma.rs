@@ -23,7 +23,7 @@ fn claim<const N: usize>(lines: &'static Claim<Lines<N>>) -> DmaBuf<CpuOwned> {
 
 static MAILBOX: Claim<Lines<256>> = Lines::new();
 static CONTROL: [Claim<Lines<1056>>; 2] = [const { Lines::new() }; 2];
-static RX: [Claim<Lines<2048>>; 4] = [const { Lines::new() }; 4];
+static RX: [Claim<Lines<4096>>; 4] = [const { Lines::new() }; 4];
 static TX: [Claim<Lines<1568>>; 4] = [const { Lines::new() }; 4];
 static INT: [Claim<Lines<64>>; 3] = [const { Lines::new() }; 3];
 

@@ -7,10 +7,11 @@
 
 use crate::task::Reason;
 use core::fmt::{self, Write};
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, Ordering};
-use sk_abi::Status;
 use sk_bcm2835::{Mmio, cp15, map};
 use sk_hal::Bus32;
+use sk_services::fault::Trap;
 
 /// The UART in an emergency: polled, each byte waited for a bounded time.
 pub struct Emergency(Mmio);
@@ -96,25 +97,26 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
     halt()
 }
 
-/// Why a payload's turn ended in a fault: the status, the fault status register
-/// and the fault address (TRM 6.9).
-pub fn classify(reason: Reason, pc: u32, stack: (u32, u32)) -> (Status, u32, u32) {
-    let (fsr, far) = match reason {
-        Reason::PrefetchAbort => (cp15::instruction_fault_status(), pc),
-        Reason::DataAbort => (cp15::data_fault_status(), cp15::fault_address()),
-        _ => (0, pc),
-    };
-    let kind = (fsr & 0xF) | ((fsr >> 6) & 0x10);
-    let kernel = (0x1000..map::TASK_REGION).contains(&far) || far >= map::PERIPHERALS;
-    let status = match reason {
-        Reason::Undefined => Status::UNDEF,
-        Reason::PrefetchAbort if kind == 2 => Status::BKPT,
-        Reason::PrefetchAbort if kernel => Status::KERNEL_ACCESS,
-        Reason::PrefetchAbort => Status::PREFETCH_ABORT,
-        _ if kind == 1 => Status::ALIGNMENT,
-        _ if far < stack.0 && far >= stack.0.saturating_sub(1 << 20) => Status::STACK,
-        _ if kernel => Status::KERNEL_ACCESS,
-        _ => Status::DATA_ABORT,
-    };
-    (status, fsr, far)
+/// What the processor says of a payload's fault: what kind it was, and the
+/// fault status (TRM 6.9). `instruction` is the word at the program counter.
+pub fn trap(reason: Reason, instruction: Option<u32>) -> (Trap, u32) {
+    match reason {
+        Reason::PrefetchAbort => {
+            let status = cp15::instruction_fault_status();
+            (Trap::Prefetch { status }, status)
+        }
+        Reason::DataAbort => {
+            let status = cp15::data_fault_status();
+            (Trap::Data { status, address: cp15::fault_address() }, status)
+        }
+        _ => (Trap::Undefined { instruction, vfp: cp15::vfp_wants_help() }, 0),
+    }
 }
+
+/// What is the kernel's, whatever task runs: its image and memory up to the
+/// resolver's table, the devices, and where other kernels have their vectors.
+pub const KERNEL: [Range<u32>; 3] = [
+    0x1000..map::TASK_REGION + crate::gates::TABLE_LEN,
+    map::PERIPHERALS..map::PERIPHERALS + map::PERIPHERALS_LEN,
+    0xFFFF_0000..0xFFFF_FFFF,
+];

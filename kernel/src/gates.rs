@@ -4,7 +4,9 @@
 //! The resolver's *table* lies at the start of the task region, because it
 //! differs from client to client: a service that is withheld is unknown.
 
+use crate::direct;
 use crate::region::Region;
+use crate::task::Mode;
 use core::arch::global_asm;
 use sk_bcm2835::map;
 use sk_services::Allowed;
@@ -49,13 +51,14 @@ pub fn return_address() -> u32 {
 }
 
 /// Writes the table for a task that may call `allowed`; the page is mapped.
-pub fn fill_table(region: &mut Region, allowed: &Allowed) {
+pub fn fill_table(region: &mut Region, allowed: &Allowed, mode: Mode) {
     let gates = (&raw const sk_gates) as u32;
     if let Some(words) = region.words_mut(TABLE, TABLE_LEN)
         && let Some(table) = words.first_chunk_mut::<{ resolver::ENTRIES * 2 }>()
     {
         resolver::fill(table, |slot| {
-            allowed.has(u32::from(slot)).then(|| gates + STUB * u32::from(slot))
+            let stub = || gates + STUB * u32::from(slot);
+            allowed.has(u32::from(slot)).then(|| direct::function(mode, slot).unwrap_or_else(stub))
         });
     }
 }

@@ -8,13 +8,14 @@
 //! * [`memory`]: the map the kernel runs on;
 //! * [`machine`]: brings the board's blocks up, in sentences on the UART;
 //! * [`kernel`]: everything that lives, and the timetable it lives by;
-//! * [`tasks`], [`task`], [`streams`], [`region`], [`gates`]: the payload;
+//! * [`tasks`], [`task`], [`streams`], [`region`], [`gates`], [`direct`]: the payload;
 //! * [`fault`]: what is said when something breaks.
 #![no_std]
 #![no_main]
 // A binary exports nothing; `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
 
+mod direct;
 mod dma;
 mod early;
 mod fault;

@@ -8,7 +8,8 @@
 //! and then the TLB is invalidated.
 
 use core::arch::asm;
-use sk_bcm2835::{cp15, map};
+use sk_bcm2835::cp15::{self, Control};
+use sk_bcm2835::map;
 use sk_drivers::mmu::{Area, Attr, DACR_CLIENTS, MapError, PAGE, RegionMapper};
 
 /// Coarse tables in the pool of `kernel.ld`.
@@ -49,6 +50,7 @@ const fn page_up(at: u32) -> u32 {
 /// The kernel's tables.
 pub struct Memory {
     mapper: RegionMapper<'static>,
+    control: Control,
 }
 
 impl Memory {
@@ -84,7 +86,7 @@ impl Memory {
                 area(map::PERIPHERALS, map::PERIPHERALS + map::PERIPHERALS_LEN, Attr::Device),
             ])
             .expect("kernel.ld lays the areas out apart");
-        let mut memory = Self { mapper };
+        let mut memory = Self { mapper, control: Control::read() };
         memory.publish_tables();
         // SAFETY: the new map holds this code, its stack, its data and the
         // peripherals at the addresses they have now; caches hold no line of
@@ -99,7 +101,13 @@ impl Memory {
             );
         }
         memory.flush();
+        memory.control = Control::read();
         memory
+    }
+
+    /// The control registers as this map needs them.
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     /// Maps areas of the task region.

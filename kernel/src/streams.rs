@@ -119,9 +119,9 @@ impl<K: Clock> Streams<K> {
         }
     }
 
-    /// Signs of life.
+    /// Signs of life, through the gate and past it.
     pub fn beats(&self) -> u32 {
-        self.beats
+        self.beats.wrapping_add(crate::direct::beats())
     }
 
     /// The oldest line logged and not yet taken.

@@ -135,10 +135,52 @@ kernel_undefined:
 kernel_prefetch:
     fault   3, 4
 kernel_data:
+    push    {r0, r1}
+    ldr     r0, =draining
+    ldr     r1, [r0]
+    cmp     r1, #1
+    bne     1f
+    @ The abort that `drain_aborts` waits for: go on after it, with its status.
+    mrc     p15, 0, r1, c5, c0, 0
+    str     r1, [r0]
+    ldr     lr, =drained
+    pop     {r0, r1}
+    movs    pc, lr
+1:  pop     {r0, r1}
     fault   4, 8
 on_reset:
     fault   0, 0
     .ltorg
+
+@ extern "C" fn drain_aborts() -> u32 (fault status, 0 = none)
+@ The kernel runs with imprecise aborts masked, so one that a payload's store
+@ caused can still be pending when its turn is over. A store that is still in
+@ the write buffer is made to arrive, then the mask is lifted for a moment.
+    .section .text.drain_aborts, "ax"
+    .global drain_aborts
+drain_aborts:
+    ldr     r3, =draining
+    mov     r2, #0
+    mov     r1, #1
+    mcr     p15, 0, r2, c7, c10, 4      @ DSB
+    str     r1, [r3]
+    cpsie   a
+    nop
+    nop
+drained:
+    cpsid   a
+    ldr     r0, [r3]
+    str     r2, [r3]
+    cmp     r0, #1
+    moveq   r0, #0
+    bx      lr
+    .ltorg
+
+    @ 1 while an abort is waited for, then its fault status. .bss: 0.
+    .section .bss.draining, "aw", %nobits
+    .balign 4
+draining:
+    .space  4
 
     .section .noinit.current_context, "aw", %nobits
     .balign 4

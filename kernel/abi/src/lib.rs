@@ -10,6 +10,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod fault;
 pub mod image;
 pub mod net;
 pub mod service;

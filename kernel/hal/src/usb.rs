@@ -223,6 +223,23 @@ pub trait UsbHost {
         now: Micros,
         pipe: PipeId,
         take: &mut dyn FnMut(&mut [u8]),
+    ) -> Option<Result<(), TransferError>> {
+        self.receive_some(now, pipe, &mut |bytes| {
+            take(bytes);
+            true
+        })
+    }
+
+    /// As `receive`, for a transfer that holds several things to be taken one
+    /// at a time: unless `take` says `true`, finished, the transfer stays where
+    /// it is and the next call shows all of it again, as it was left. What has
+    /// been taken is the caller's to remember; the pipe goes on receiving
+    /// behind it while it has buffers.
+    fn receive_some(
+        &mut self,
+        now: Micros,
+        pipe: PipeId,
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>>;
 
     /// The error that stopped an OUT pipe, once; the pipe stays stopped until

@@ -1,15 +1,18 @@
 //! Where the parts of a task lie in its region, and what may be done there.
 //!
-//! Ascending: 1 MiB that is never mapped, stack, text, data with bss, heap,
-//! information page, input, output. All areas start on a page. Below the stack
-//! is only unmapped space, so an overflow faults however large the frame that
-//! caused it; data follows text at the next page, as `payload.ld` links it.
+//! Ascending: 1 MiB that is never mapped, stack, a page that is never mapped,
+//! text, data with bss, heap, information page, input, output. All areas start
+//! on a page. Below the stack is only unmapped space, so an overflow faults
+//! however large the frame that caused it; data follows text at the next page,
+//! as `payload.ld` links it.
 
 use crate::{Field, Plan, Refusal};
 use sk_abi::{Status, TaskInfo, image, task};
 
 /// Unmapped space at the start of a region.
 pub const GUARD: u32 = 1 << 20;
+/// Unmapped space above the stack.
+pub const GUARD_ABOVE: u32 = image::PAGE;
 
 /// What a payload may do with an area. Nothing is writable and executable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -143,6 +146,9 @@ impl Layout {
             }
             let area = Area { part, start: next, len, mapped, access };
             next = next.checked_add(mapped)?;
+            if part == Part::Stack {
+                next = next.checked_add(GUARD_ABOVE)?;
+            }
             (next <= region_end).then_some(area)
         };
         let mut areas =

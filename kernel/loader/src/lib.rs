@@ -16,7 +16,7 @@ mod load;
 mod plan;
 mod read;
 
-pub use layout::{Access, Area, GUARD, Layout, Part, Request};
+pub use layout::{Access, Area, GUARD, GUARD_ABOVE, Layout, Part, Request};
 pub use load::{Load, Progress, TaskMemory};
 pub use plan::{Imports, Plan, RelocCursor};
 

@@ -6,7 +6,9 @@ use common::{Image, image};
 use proptest::prelude::*;
 use sk_abi::{Status, TaskInfo};
 use sk_hal::{BusAddr, CacheOps};
-use sk_loader::{Access, Field, GUARD, Layout, Load, Part, Plan, Progress, Request, TaskMemory};
+use sk_loader::{
+    Access, Field, GUARD, GUARD_ABOVE, Layout, Load, Part, Plan, Progress, Request, TaskMemory,
+};
 use std::cell::RefCell;
 
 struct Ram {
@@ -121,7 +123,7 @@ proptest! {
             heap: heap & shrink, input: input & shrink, output: output & shrink, args: 7,
             input_at: None,
         };
-        let need: u64 = u64::from(GUARD) + [
+        let need: u64 = u64::from(GUARD + GUARD_ABOVE) + [
             u64::from(plan.stack_len), image.text.len() as u64,
             image.data.len() as u64 + u64::from(image.bss),
             u64::from(request.heap), 87, u64::from(request.input), u64::from(request.output),
@@ -139,6 +141,9 @@ proptest! {
                     prop_assert_eq!(u64::from(a.start), next);
                     prop_assert!(a.start % 4096 == 0 && a.mapped % 4096 == 0 && a.len <= a.mapped);
                     next += u64::from(a.mapped);
+                    if a.part == Part::Stack {
+                        next += u64::from(GUARD_ABOVE);
+                    }
                 }
                 prop_assert!(next <= u64::from(request.region_end));
                 prop_assert_eq!(layout.area(Part::Data).start,
@@ -180,7 +185,8 @@ fn nothing_is_writable_and_executable() {
     assert_eq!((access(Part::Info), access(Part::Input)), (Access::Read, Access::Read));
     let info = layout.describe(TaskInfo { deadline_us: 9, ..TaskInfo::default() });
     assert_eq!((info.abi, info.size, info.deadline_us), (1, 80, 9));
-    assert_eq!(info.stack_end, layout.area(Part::Text).start);
+    assert_eq!(info.stack_end + GUARD_ABOVE, layout.area(Part::Text).start);
+    assert!(!layout.readable(info.stack_end, 1), "a page between stack and text is nobody's");
     assert_eq!(info.stack_start, 0x0410_0000);
     assert_eq!((info.args, info.args_len), (layout.area(Part::Info).start + 80, 10));
 }
@@ -226,4 +232,59 @@ fn a_bad_relocation_is_found_while_loading() {
         refusal.to_string(),
         "relocs: RELOC (0x0406): a relocation of the image is out of range or order"
     );
+}
+
+/// The range checks at every edge there is, and beyond the end of the numbers,
+/// against arithmetic that cannot wrap.
+#[test]
+fn no_range_wraps_around() {
+    let image = Image { text: vec![0; 5000], data: vec![1; 4], bss: 9000, ..Image::default() };
+    let bytes = image.bytes();
+    let plan = Plan::parse(&bytes).unwrap();
+    let layouts = [0x0400_0000, 0xFFFF_FFFF_u32 - (4 << 20) + 1 - 4096].map(|start: u32| {
+        let start = start & !0xFFF;
+        let asked = Request { heap: 8192, output: 4096, ..request(start, 4 << 20) };
+        let region_end = u32::try_from(u64::from(start) + (4 << 20)).unwrap_or(0xFFFF_F000);
+        Layout::new(&plan, &Request { region_end, ..asked }).unwrap()
+    });
+    for layout in layouts {
+        let mut edges = vec![0, 1, 4095, 4096, 1 << 31, u32::MAX];
+        for a in layout.areas() {
+            edges.extend([a.start, a.start + a.len, a.start + a.mapped, a.len, a.mapped]);
+        }
+        let near = |edge: &u32| [-2i32, -1, 0, 1, 2].map(|by| edge.wrapping_add_signed(by));
+        let mut numbers: Vec<u32> = edges.iter().flat_map(near).collect();
+        // Lengths that lead from one edge to another, and past the end.
+        let apart: Vec<u32> =
+            edges.iter().flat_map(|a| edges.iter().map(|b| b.wrapping_sub(*a))).collect();
+        numbers.extend(apart);
+        numbers.sort_unstable();
+        numbers.dedup();
+        let page = |at: u64, write: bool| {
+            layout.areas().iter().any(|a| {
+                (u64::from(a.start)..u64::from(a.start) + u64::from(a.mapped)).contains(&at)
+                    && (!write || a.access == Access::ReadWrite)
+            })
+        };
+        for &at in &numbers {
+            for &len in &numbers {
+                let end = u64::from(at) + u64::from(len);
+                let all = |write| {
+                    // Page by page is enough: rights change at pages only.
+                    len == 0
+                        || (end <= 1 << 32
+                            && len <= 64 << 20
+                            && (u64::from(at) >> 12..=(end - 1) >> 12)
+                                .all(|p| page((p << 12).max(u64::from(at)), write)))
+                };
+                assert_eq!(layout.readable(at, len), all(false), "{at:#x} + {len:#x}");
+                assert_eq!(layout.writable(at, len), all(true), "{at:#x} + {len:#x}");
+                let found = layout.areas().iter().find(|a| {
+                    u64::from(at) >= u64::from(a.start)
+                        && end <= u64::from(a.start) + u64::from(a.len)
+                });
+                assert_eq!(layout.find(at, len), found.copied(), "{at:#x} + {len:#x}");
+            }
+        }
+    }
 }

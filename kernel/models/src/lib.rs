@@ -9,6 +9,7 @@ pub mod frames;
 pub mod gpio;
 pub mod irq;
 pub mod lan;
+pub mod lan9512;
 pub mod mbox;
 pub mod memory;
 pub mod mockhost;

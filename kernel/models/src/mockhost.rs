@@ -331,6 +331,7 @@ impl<F: UsbFunction> MockHost<F> {
 impl<F: UsbFunction> UsbHost for MockHost<F> {
     fn poll(&mut self, now: Micros) {
         self.now = now;
+        self.function.advance(now);
         match self.port {
             Port::Starting => {
                 self.port = if self.attached { Port::Settling } else { Port::Empty };
@@ -535,15 +536,17 @@ impl<F: UsbFunction> UsbHost for MockHost<F> {
         Ok(())
     }
 
-    fn receive(
+    fn receive_some(
         &mut self,
         _now: Micros,
         pipe: PipeId,
-        take: &mut dyn FnMut(&mut [u8]),
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         let pipe = self.pipe(pipe)?;
-        if let Some(mut bytes) = pipe.done.pop_front() {
-            take(&mut bytes);
+        if let Some(bytes) = pipe.done.front_mut() {
+            if take(bytes) {
+                pipe.done.pop_front();
+            }
             return Some(Ok(()));
         }
         pipe.error.take().map(Err)

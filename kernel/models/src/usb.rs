@@ -1,7 +1,10 @@
 //! USB functions (devices) as doubles: what answers on the other end of the
 //! wire, below a host controller model or behind a mock of the transfer trait.
 
+use sk_hal::Micros;
 use sk_hal::usb::{Setup, Speed};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// A device's answer to one packet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,4 +39,32 @@ pub trait UsbFunction {
     fn packet_out(&mut self, endpoint: u8, data: &[u8]) -> Answer;
     /// One IN packet of at most `max_packet` bytes from `endpoint`.
     fn packet_in(&mut self, endpoint: u8, max_packet: usize) -> Answer;
+    /// It is `now` (microseconds, never going back): what takes a device time
+    /// ends here. Whoever drives a function calls this before each packet or
+    /// request; functions without a clock of their own ignore it.
+    fn advance(&mut self, now: Micros) {
+        let _ = now;
+    }
+}
+
+/// One function, shared between a host model and the test that watches it.
+impl<F: UsbFunction + ?Sized> UsbFunction for Rc<RefCell<F>> {
+    fn speed(&self) -> Speed {
+        self.borrow().speed()
+    }
+    fn reset(&mut self) {
+        self.borrow_mut().reset();
+    }
+    fn control(&mut self, setup: Setup, out: &[u8]) -> Answer {
+        self.borrow_mut().control(setup, out)
+    }
+    fn packet_out(&mut self, endpoint: u8, data: &[u8]) -> Answer {
+        self.borrow_mut().packet_out(endpoint, data)
+    }
+    fn packet_in(&mut self, endpoint: u8, max_packet: usize) -> Answer {
+        self.borrow_mut().packet_in(endpoint, max_packet)
+    }
+    fn advance(&mut self, now: Micros) {
+        self.borrow_mut().advance(now);
+    }
 }

@@ -12,10 +12,12 @@
 //! * [`heap`]: the O(1) allocator behind the `mem` services.
 //! * [`gate`]: [`dispatch`], [`Outcome`], [`Park`].
 //! * [`context`]: what a handler sees of memory, board and task.
+//! * [`fault`]: what a payload's fault was.
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod fault;
 pub mod gate;
 mod handlers;
 pub mod heap;

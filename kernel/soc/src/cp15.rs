@@ -138,14 +138,94 @@ pub fn cycles() -> u32 {
     value
 }
 
+/// Does the VFP want help with an operation? FPEXC.EX (TRM 20.4.3), the mark of
+/// an undefined instruction that is none.
+#[must_use]
+pub fn vfp_wants_help() -> bool {
+    let fpexc: u32;
+    // SAFETY: reads a register without side effects.
+    unsafe {
+        asm!(".fpu vfpv2", "fmrx {v}, fpexc", v = out(reg) fpexc, options(nostack, preserves_flags, nomem));
+    }
+    fpexc >> 31 != 0
+}
+
+/// The control registers that privileged code could have changed, as they were
+/// when this was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Control {
+    system: u32,
+    coprocessors: u32,
+    table: u32,
+    domains: u32,
+    vectors: u32,
+}
+
+impl Control {
+    /// Reads them.
+    #[must_use]
+    pub fn read() -> Self {
+        let (system, coprocessors, table, domains, vectors);
+        // SAFETY: reads of CP15 registers without side effects.
+        unsafe {
+            asm!(
+                "mrc p15, 0, {system}, c1, c0, 0",
+                "mrc p15, 0, {coprocessors}, c1, c0, 2",
+                "mrc p15, 0, {table}, c2, c0, 0",
+                "mrc p15, 0, {domains}, c3, c0, 0",
+                "mrc p15, 0, {vectors}, c12, c0, 0",
+                system = out(reg) system,
+                coprocessors = out(reg) coprocessors,
+                table = out(reg) table,
+                domains = out(reg) domains,
+                vectors = out(reg) vectors,
+                options(nostack, preserves_flags, nomem)
+            );
+        }
+        Self { system, coprocessors, table, domains, vectors }
+    }
+
+    /// Puts them back, closes what is open to user mode only by choice (TTBCR,
+    /// FCSE, context, performance counters), and forgets translations.
+    pub fn restore(&self) {
+        // SAFETY: the values are those the kernel ran with before.
+        unsafe {
+            asm!(
+                "mcr p15, 0, {domains}, c3, c0, 0",
+                "mcr p15, 0, {zero}, c2, c0, 2",
+                "mcr p15, 0, {table}, c2, c0, 0",
+                "mcr p15, 0, {vectors}, c12, c0, 0",
+                "mcr p15, 0, {coprocessors}, c1, c0, 2",
+                "mcr p15, 0, {system}, c1, c0, 0",
+                "mcr p15, 0, {zero}, c13, c0, 0",
+                "mcr p15, 0, {zero}, c13, c0, 1",
+                "mcr p15, 0, {zero}, c15, c9, 0",
+                "mcr p15, 0, {zero}, c8, c7, 0",
+                "mcr p15, 0, {zero}, c7, c5, 6",
+                "mcr p15, 0, {zero}, c7, c10, 4",
+                "mcr p15, 0, {zero}, c7, c5, 4",
+                domains = in(reg) self.domains,
+                table = in(reg) self.table,
+                vectors = in(reg) self.vectors,
+                coprocessors = in(reg) self.coprocessors,
+                system = in(reg) self.system,
+                zero = in(reg) 0,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+}
+
 /// Zeroes what a payload could leave in the VFP and TLS registers (TRM 20.4,
-/// 3.2.48) and sets RunFast again.
+/// 3.2.48), switches the VFP on if somebody has switched it off, with no
+/// exception pending, and sets RunFast again.
 pub fn reset_task_registers() {
     // SAFETY: the kernel is built soft-float and keeps nothing in the VFP; the
     // thread ID registers are not used by it.
     unsafe {
         asm!(
             ".fpu vfpv2",
+            "fmxr fpexc, {enabled}",
             "vmov d0, {z}, {z}", "vmov d1, {z}, {z}", "vmov d2, {z}, {z}", "vmov d3, {z}, {z}",
             "vmov d4, {z}, {z}", "vmov d5, {z}, {z}", "vmov d6, {z}, {z}", "vmov d7, {z}, {z}",
             "vmov d8, {z}, {z}", "vmov d9, {z}, {z}", "vmov d10, {z}, {z}", "vmov d11, {z}, {z}",
@@ -156,6 +236,7 @@ pub fn reset_task_registers() {
             "mcr p15, 0, {z}, c13, c0, 4",
             z = in(reg) 0,
             runfast = in(reg) 0x0300_0000,
+            enabled = in(reg) 0x4000_0000,
             options(nostack, preserves_flags)
         );
     }

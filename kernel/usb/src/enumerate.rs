@@ -105,6 +105,8 @@ impl<M: Copy> Enumerator<M> {
     }
 
     /// Goes on as far as it can without waiting.
+    #[cold]
+    #[inline(never)]
     pub fn poll<H: UsbHost>(
         &mut self,
         host: &mut H,

@@ -8,6 +8,8 @@ use sk_hal::usb::{Speed, StartError, TransferError};
 pub enum Driver {
     /// [`crate::cdc_ecm`].
     CdcEcm,
+    /// [`crate::smsc95xx`].
+    Smsc95xx,
 }
 
 /// Where an adapter's station address comes from.
@@ -38,6 +40,16 @@ pub enum Stage {
     Interface,
     /// SetEthernetPacketFilter.
     PacketFilter,
+    /// Waiting for the adapter's own reset to end.
+    LiteReset,
+    /// Waiting for the resets of its PHY to end.
+    PhyReset,
+    /// Setting its registers.
+    Registers,
+    /// Setting its PHY.
+    Phy,
+    /// Looking after the link while running.
+    Link,
     /// Opening pipes.
     Open,
     /// The bulk IN pipe while running.
@@ -57,6 +69,8 @@ pub enum Fault {
     Descriptor(DescriptorError),
     /// Nothing happened within the time allowed.
     Late,
+    /// An answer was shorter than it must be.
+    Short,
 }
 
 /// Something worth a line in the log.

@@ -6,6 +6,8 @@ use crate::cdc_ecm::driver::Ecm;
 use crate::descriptor::{Configuration, DeviceDescriptor};
 use crate::enumerate::SCRATCH;
 use crate::event::{Driver, Fault, MacSource, Stage};
+use crate::smsc95xx::SmscLayout;
+use crate::smsc95xx::driver::Smsc95xx;
 use crate::statistics::Statistics;
 use sk_hal::Micros;
 use sk_hal::usb::{DeviceTarget, Speed, UsbHost};
@@ -30,6 +32,7 @@ pub(crate) enum Signal {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Layout {
     Ecm(EcmLayout),
+    Smsc95xx(SmscLayout),
 }
 
 impl Layout {
@@ -39,7 +42,8 @@ impl Layout {
         configuration: &Configuration<'_>,
         speed: Speed,
     ) -> Option<Self> {
-        EcmLayout::find(device, configuration, speed).map(Self::Ecm)
+        let smsc = SmscLayout::find(device, configuration, speed).map(Self::Smsc95xx);
+        smsc.or_else(|| EcmLayout::find(device, configuration, speed).map(Self::Ecm))
     }
 }
 
@@ -47,6 +51,7 @@ impl Layout {
 #[derive(Debug)]
 pub(crate) enum Function {
     Ecm(Ecm),
+    Smsc95xx(Smsc95xx),
 }
 
 impl Function {
@@ -54,6 +59,7 @@ impl Function {
     pub(crate) fn new(layout: Layout, target: DeviceTarget, fallback_mac: [u8; 6]) -> Self {
         match layout {
             Layout::Ecm(layout) => Self::Ecm(Ecm::new(layout, target, fallback_mac)),
+            Layout::Smsc95xx(layout) => Self::Smsc95xx(Smsc95xx::new(layout, target, fallback_mac)),
         }
     }
 
@@ -61,10 +67,13 @@ impl Function {
     pub(crate) fn driver(&self) -> Driver {
         match self {
             Self::Ecm(_) => Driver::CdcEcm,
+            Self::Smsc95xx(_) => Driver::Smsc95xx,
         }
     }
 
     /// Goes on as far as it can without waiting.
+    // On its own, so that the loop around it is short: it runs for each frame.
+    #[inline(never)]
     pub(crate) fn poll<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -74,6 +83,7 @@ impl Function {
     ) -> Signal {
         match self {
             Self::Ecm(ecm) => ecm.poll(host, now, scratch, statistics),
+            Self::Smsc95xx(smsc) => smsc.poll(host, now, statistics),
         }
     }
 
@@ -81,6 +91,7 @@ impl Function {
     pub(crate) fn deadline(&self, now: Micros) -> Option<Micros> {
         match self {
             Self::Ecm(ecm) => ecm.deadline(now),
+            Self::Smsc95xx(smsc) => smsc.deadline(now),
         }
     }
 
@@ -88,6 +99,7 @@ impl Function {
     pub(crate) fn close<H: UsbHost>(&mut self, host: &mut H, now: Micros) {
         match self {
             Self::Ecm(ecm) => ecm.close(host, now),
+            Self::Smsc95xx(smsc) => smsc.close(host, now),
         }
     }
 
@@ -95,6 +107,7 @@ impl Function {
     pub(crate) fn mac(&self) -> Option<([u8; 6], MacSource)> {
         match self {
             Self::Ecm(ecm) => ecm.mac(),
+            Self::Smsc95xx(smsc) => smsc.mac(),
         }
     }
 
@@ -102,6 +115,7 @@ impl Function {
     pub(crate) fn max_frame(&self) -> u16 {
         match self {
             Self::Ecm(ecm) => ecm.max_frame(),
+            Self::Smsc95xx(smsc) => smsc.max_frame(),
         }
     }
 
@@ -109,12 +123,14 @@ impl Function {
     pub(crate) fn running_since(&self) -> Option<Micros> {
         match self {
             Self::Ecm(ecm) => ecm.running_since(),
+            Self::Smsc95xx(smsc) => smsc.running_since(),
         }
     }
 
     pub(crate) fn link_up(&self) -> bool {
         match self {
             Self::Ecm(ecm) => ecm.link_up(),
+            Self::Smsc95xx(smsc) => smsc.link_up(),
         }
     }
 
@@ -122,6 +138,7 @@ impl Function {
     pub(crate) fn has_frame<H: UsbHost>(&self, host: &H) -> bool {
         match self {
             Self::Ecm(ecm) => ecm.has_frame(host),
+            Self::Smsc95xx(smsc) => smsc.has_frame(host),
         }
     }
 
@@ -135,6 +152,7 @@ impl Function {
     ) -> bool {
         match self {
             Self::Ecm(ecm) => ecm.receive(host, now, take, statistics),
+            Self::Smsc95xx(smsc) => smsc.receive(host, now, take, statistics),
         }
     }
 
@@ -142,6 +160,7 @@ impl Function {
     pub(crate) fn can_transmit<H: UsbHost>(&self, host: &H) -> bool {
         match self {
             Self::Ecm(ecm) => ecm.can_transmit(host),
+            Self::Smsc95xx(smsc) => smsc.can_transmit(host),
         }
     }
 
@@ -156,6 +175,7 @@ impl Function {
     ) -> bool {
         match self {
             Self::Ecm(ecm) => ecm.transmit(host, now, length, fill, statistics),
+            Self::Smsc95xx(smsc) => smsc.transmit(host, now, length, fill, statistics),
         }
     }
 }

@@ -8,6 +8,7 @@
 //! * [`request`]: the control requests, and how often one is tried;
 //! * [`enumerate`]: from "a device answers at address 0" to "configured";
 //! * [`cdc_ecm`]: USB CDC 1.2 Ethernet Control Model;
+//! * [`smsc95xx`]: SMSC LAN9512 and kin;
 //! * [`UsbNet`]: the one object the kernel polls.
 //!
 //! Everything is a state machine with a `poll(now)`. Nothing waits, nothing is
@@ -19,12 +20,15 @@
 
 pub mod cdc_ecm;
 pub mod descriptor;
+pub mod endpoint;
 pub mod enumerate;
 pub mod request;
+pub mod smsc95xx;
 
 mod event;
 mod function;
 mod net;
+mod pipes;
 mod statistics;
 
 pub use event::{Driver, Fault, MacSource, Stage, UsbEvent};

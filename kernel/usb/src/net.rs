@@ -224,6 +224,8 @@ impl<H: UsbHost> UsbNet<H> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn enumerated(&mut self, now: Micros, speed: Speed, progress: Progress<Layout>) -> bool {
         match progress {
             Progress::Running => return false,

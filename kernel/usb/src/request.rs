@@ -113,6 +113,31 @@ impl Requester {
         into: &mut [u8],
         statistics: &mut Statistics,
     ) -> Outcome {
+        self.exchange(host, now, target, (setup, &[]), into, statistics)
+    }
+
+    /// As `poll`, for a request whose data stage sends `out`.
+    pub(crate) fn poll_out<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        setup: Setup,
+        out: &[u8],
+        statistics: &mut Statistics,
+    ) -> Outcome {
+        self.exchange(host, now, target, (setup, out), &mut [], statistics)
+    }
+
+    fn exchange<H: UsbHost>(
+        &mut self,
+        host: &mut H,
+        now: Micros,
+        target: DeviceTarget,
+        (setup, out): (Setup, &[u8]),
+        into: &mut [u8],
+        statistics: &mut Statistics,
+    ) -> Outcome {
         let mut attempt = self.attempt.take().unwrap_or(Attempt {
             tries: 0,
             started: false,
@@ -124,7 +149,7 @@ impl Requester {
             if now >= attempt.not_before {
                 // The result of an abandoned request must not pass for ours.
                 let _ = host.control_result();
-                match host.control(now, target, setup, &[]) {
+                match host.control(now, target, setup, out) {
                     Ok(()) => attempt.started = true,
                     Err(StartError::Busy) => {
                         if now >= attempt.limit {

@@ -35,6 +35,10 @@ pub struct Statistics {
     pub runts_in: u32,
     /// IN transfers longer than a frame may be, dropped, with their tails.
     pub oversize_in: u32,
+    /// Frames the adapter received with errors, dropped.
+    pub errors_in: u32,
+    /// IN transfers whose rest was dropped, for a length in it cannot be.
+    pub bad_transfers_in: u32,
     /// Frames not sent because of their length.
     pub bad_length_out: u32,
     /// Notifications understood.
@@ -64,6 +68,8 @@ impl Statistics {
         empty_in: 0,
         runts_in: 0,
         oversize_in: 0,
+        errors_in: 0,
+        bad_transfers_in: 0,
         bad_length_out: 0,
         notifications: 0,
         bad_notifications: 0,

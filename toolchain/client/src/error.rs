@@ -363,7 +363,7 @@ impl Error {
             }
             Self::Refused { .. } => "wait until `sk scan` shows it idle".into(),
             Self::Version { .. } => "use the kernel and the `sk` of one release".into(),
-            Self::RoleRefused { .. } => "roles are given in the board's configuration".into(),
+            Self::RoleRefused { .. } => "roles are given in the board's list of clients: `sk emu --clients FILE`, `sk image --clients FILE`".into(),
             Self::Rejected { status, .. } => return rejected_help(*status).map(Into::into),
             Self::Restarted { .. } => "whether it ran before is not known; its serial port may say why".into(),
             Self::OutputLost { .. } => "ask for more room: --max-output 16M".into(),
@@ -380,6 +380,9 @@ impl Error {
         match self {
             Self::NotFound { .. } => exit::NOT_FOUND,
             Self::TooBig { .. } | Self::NotAnImage(_) => exit::REJECTED,
+            // What was asked for is refused, not the client: only `--direct` asks for more
+            // than a client that may run payloads has.
+            Self::RoleRefused { granted, .. } if granted.contains(Roles::SUBMIT) => exit::REJECTED,
             Self::Rejected { status, .. } => rejection_code(*status),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::PIPE,
             Self::Ended(ended) => ending_code(ended.status()),
@@ -406,6 +409,10 @@ impl StoreError {
             }
             Self::BadName(_) => "use 1 to 16 letters, digits, '-' or '_'".into(),
             Self::NameTaken(_) => "choose another name".into(),
+            Self::NotOnList => {
+                "add an entry with key = \"own\": without it you could not reach the board yourself"
+                    .into()
+            }
             _ => return None,
         })
     }

@@ -24,6 +24,7 @@ mod discover;
 mod error;
 mod exchange;
 mod find;
+mod guests;
 mod hex;
 mod jobs;
 mod provision;
@@ -32,6 +33,7 @@ mod store;
 pub use discover::{Found, Search, search};
 pub use error::{Aborted, Ended, Error, exit};
 pub use find::{Board, Selector, Sighting};
+pub use guests::{Guest, Handed};
 pub use hex::{decode as from_hex, encode as to_hex};
 pub use jobs::{Echo, Events, Limits, PING_PAUSE, Report, Silent, Step, Task};
 pub use provision::{Addressing, Provisioned};
@@ -39,6 +41,8 @@ pub use store::{Counters, HANDSHAKES, Inventory, KnownBoard, Store, StoreError, 
 
 pub use sk_abi::Status;
 pub use sk_session::client::{Doing, Patience};
+pub use sk_wire::blob::{Client as ClientEntry, Quotas};
+pub use sk_wire::control::receipt_flags;
 pub use sk_wire::control::{Phase, Pong, Receipt, TaskStatus};
 pub use sk_wire::manifest::flags;
 pub use sk_wire::{PORT, Reason, Roles, State, VERSION as PROTOCOL};

@@ -85,6 +85,7 @@ impl Store {
         addressing: Addressing,
     ) -> Result<Provisioned, StoreError> {
         self.set_aside(name)?;
+        self.forget_guests(name)?;
         self.provision(name, addressing)
     }
 
@@ -122,14 +123,14 @@ impl Store {
         Ok(Provisioned { board, blob, is_new: false })
     }
 
-    fn encode(&self, name: &str, config: &Config) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn encode(&self, name: &str, config: &Config) -> Result<Vec<u8>, StoreError> {
         let mut blob = vec![0; MAX_BLOB_LEN];
         let len = config.encode(&mut blob).map_err(|e: BlobError| self.damaged(name, e))?;
         blob.truncate(len);
         Ok(blob)
     }
 
-    fn damaged(&self, name: &str, what: impl ToString) -> StoreError {
+    pub(crate) fn damaged(&self, name: &str, what: impl ToString) -> StoreError {
         StoreError::Damaged {
             path: self.root().join("boards").join(format!("{name}.blob")),
             what: what.to_string(),

@@ -9,6 +9,7 @@
 //! boards/NAME.toml         what is needed to dial a board: its Noise key, the PSK
 //! boards/NAME.blob         the configuration blob that was made for it
 //! boards/NAME.*.old        both, as they were before the last new keys
+//! boards/NAME.clients/     what other clients of it need to dial it, a file each
 //! counters/FINGERPRINT     the last hs_counter and task sequence given out for it
 //! lock                     held while anything above is made
 //! ```
@@ -52,6 +53,9 @@ pub enum StoreError {
     /// There is a board of this name, with another key.
     #[error("a board named '{0}' is recorded already")]
     NameTaken(String),
+    /// A list of clients without the user who makes it.
+    #[error("your own key is not on the list of clients")]
+    NotOnList,
     /// The system gave no randomness.
     #[error("no randomness from the system: {0}")]
     Random(String),
@@ -197,7 +201,7 @@ impl Store {
     }
 
     /// Keeps other programs from making things until the file is dropped.
-    fn lock(&self) -> Result<File, StoreError> {
+    pub(crate) fn lock(&self) -> Result<File, StoreError> {
         private_dir(&self.root)?;
         open_locked(&self.root.join("lock"))
     }
@@ -216,14 +220,20 @@ impl Store {
         if self.board(&board.name)?.is_some_and(|old| old != *board) {
             return Err(StoreError::NameTaken(board.name.clone()));
         }
-        let file = BoardFile {
-            name: board.name.clone(),
-            noise_pk: hex::encode(&board.noise_pk),
-            psk: hex::encode(&board.psk),
-        };
-        let text = toml::to_string(&file).expect("three strings are valid TOML");
         write_private(&dir.join(format!("{}.blob", board.name)), blob)?;
-        write_private(&dir.join(format!("{}.toml", board.name)), text.as_bytes())
+        write_board(&dir.join(format!("{}.toml", board.name)), board)
+    }
+
+    /// Records a board that somebody else has made.
+    pub(crate) fn add_record(&self, board: &KnownBoard) -> Result<(), StoreError> {
+        check_name(&board.name)?;
+        let _lock = self.lock()?;
+        let dir = self.root.join("boards");
+        private_dir(&dir)?;
+        if self.board(&board.name)?.is_some_and(|old| old != *board) {
+            return Err(StoreError::NameTaken(board.name.clone()));
+        }
+        write_board(&dir.join(format!("{}.toml", board.name)), board)
     }
 
     /// Puts the record of board `name` aside, as `NAME.toml.old` and
@@ -264,7 +274,7 @@ impl Store {
     pub fn board(&self, name: &str) -> Result<Option<KnownBoard>, StoreError> {
         check_name(name)?;
         let path = self.root.join("boards").join(format!("{name}.toml"));
-        match read_board(&path) {
+        match read_board(&path, Some(name)) {
             Ok(board) => Ok(Some(board)),
             Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 Ok(None)
@@ -289,7 +299,8 @@ impl Store {
         for entry in entries {
             let path = entry.map_err(|source| StoreError::Io { path: dir.clone(), source })?.path();
             if path.extension().is_some_and(|e| e == "toml") {
-                match read_board(&path) {
+                let stem = path.file_stem().and_then(|stem| stem.to_str());
+                match read_board(&path, Some(stem.unwrap_or_default())) {
                     Ok(board) => all.boards.push(board),
                     Err(error) => all.damaged.push(error),
                 }
@@ -356,12 +367,13 @@ pub fn random<const N: usize>() -> Result<[u8; N], StoreError> {
     Ok(bytes)
 }
 
-fn read_board(path: &Path) -> Result<KnownBoard, StoreError> {
+/// Reads a record; `name` is what it must say it is called.
+pub(crate) fn read_board(path: &Path, name: Option<&str>) -> Result<KnownBoard, StoreError> {
     let damaged = |what: &str| StoreError::Damaged { path: path.into(), what: what.into() };
     let text =
         fs::read_to_string(path).map_err(|source| StoreError::Io { path: path.into(), source })?;
     let file: BoardFile = toml::from_str(&text).map_err(|e| damaged(e.message()))?;
-    if path.file_stem().is_none_or(|stem| *stem != *file.name) {
+    if name.is_some_and(|name| name != file.name) {
         return Err(damaged("the name inside is not the file's"));
     }
     Ok(KnownBoard {
@@ -377,12 +389,22 @@ fn check_name(name: &str) -> Result<(), StoreError> {
     if fine { Ok(()) } else { Err(StoreError::BadName(name.into())) }
 }
 
-fn private_dir(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn private_dir(path: &Path) -> Result<(), StoreError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .map_err(|source| StoreError::Io { path: path.into(), source })
+}
+
+pub(crate) fn write_board(path: &Path, board: &KnownBoard) -> Result<(), StoreError> {
+    let file = BoardFile {
+        name: board.name.clone(),
+        noise_pk: hex::encode(&board.noise_pk),
+        psk: hex::encode(&board.psk),
+    };
+    let text = toml::to_string(&file).expect("three strings are valid TOML");
+    write_private(path, text.as_bytes())
 }
 
 /// Writes a file only its owner may read; complete or not at all.

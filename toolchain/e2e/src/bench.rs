@@ -148,11 +148,27 @@ impl Desk {
     /// `sk emu` with `arguments`; waits until the board is ready.
     #[must_use]
     pub fn emu(&self, name: &str, arguments: &[&str]) -> Emu {
+        let mut arguments: Vec<_> = arguments.iter().map(|&a| a.to_owned()).collect();
+        for (variable, option) in [("SK_MACHINE", "--board"), ("SK_ADAPTER", "--adapter")] {
+            if let Ok(chosen) = std::env::var(variable) {
+                arguments.extend([option.to_owned(), chosen]);
+            }
+        }
+        self.start(name, &arguments)
+    }
+
+    /// As [`Desk::emu`], a board with a LAN9512, whatever is chosen.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn emu_1b(&self, name: &str) -> Emu {
+        self.start(name, &["--board".to_owned(), "1b".to_owned()])
+    }
+
+    fn start(&self, name: &str, arguments: &[String]) -> Emu {
         let mut command = self.sk();
         command.args(["emu", "--name", name]).args(arguments);
-        if let Some(machine) = std::env::var_os("SK_MACHINE") {
-            command.arg("--machine").arg(machine);
-        }
         let mut child = command.stdout(Stdio::piped()).spawn().expect("sk emu starts");
         let stdout = child.stdout.take().expect("piped");
         let (tell, said) = mpsc::channel();

@@ -5,12 +5,13 @@
 //! workspace's default members, because it needs QEMU and a built kernel.
 
 pub mod bench;
+pub mod costs;
 pub mod layers;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sk_emulator::{Board, BoardConfig, Machine};
+use sk_emulator::{Adapter, Board, BoardConfig, Machine};
 
 /// A board boots in well under a second; a host with other work takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,14 +36,38 @@ pub fn artefacts() -> PathBuf {
     dir
 }
 
-/// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel.
+/// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel,
+/// with the adapter that `$SK_ADAPTER` names.
+///
+/// # Panics
+/// If there is none of this name.
 #[must_use]
 pub fn zero() -> BoardConfig {
     let mut config = BoardConfig::new(artefacts().join("kernel.img"));
-    if std::env::var_os("SK_MACHINE").is_some_and(|machine| machine == "1a-plus") {
-        config.machine = Machine::Raspi1ap;
+    let chosen = |variable| std::env::var(variable).unwrap_or_default();
+    match chosen("SK_MACHINE").as_str() {
+        "" | "zero" => {}
+        "1a-plus" => config.machine = Machine::Raspi1ap,
+        "1b" => {
+            config.machine = Machine::Raspi1ap;
+            config.adapter = Adapter::Lan9512;
+        }
+        other => panic!("no board named {other}"),
+    }
+    match chosen("SK_ADAPTER").as_str() {
+        "" => {}
+        "usb-net" => config.adapter = Adapter::UsbNet,
+        "ecm" => config.adapter = Adapter::Ecm,
+        "lan9512" => config.adapter = Adapter::Lan9512,
+        other => panic!("no adapter named {other}"),
     }
     config
+}
+
+/// A board with a LAN9512, whatever is chosen.
+#[must_use]
+pub fn one_b() -> BoardConfig {
+    BoardConfig { machine: Machine::Raspi1ap, adapter: Adapter::Lan9512, ..zero() }
 }
 
 /// Starts a board.

@@ -10,6 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::command::{MAC, arguments, forget, free_port};
+use crate::front::{self, Front};
 use crate::keeper::{Keeper, describe};
 use crate::lan::{Lan, Traffic};
 use crate::registry::{self, Entry, Registration};
@@ -41,6 +42,7 @@ pub struct Board {
     qmp: Qmp,
     stdin: Option<ChildStdin>,
     keeper: Keeper,
+    front: Option<Front>,
     lan: Option<Lan>,
     console: Console,
     _dir: TempDir,
@@ -86,8 +88,9 @@ impl Board {
                 let port = if host_port == 0 { free_port()? } else { host_port };
                 Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
             }
-            Net::Dgram { .. } | Net::None => None,
+            Net::Dgram { .. } | Net::Tap(_) | Net::None => None,
         };
+        let front = front::start(config, dir.path())?;
         let arguments = arguments(config, dir.path(), address.map_or(0, |a| a.port()))?;
         let mut keeper = Keeper::start(&config.qemu, &arguments)?;
         let console = Console::default();
@@ -114,6 +117,7 @@ impl Board {
             qmp,
             stdin: keeper.child().stdin.take(),
             keeper,
+            front,
             lan,
             console,
             _dir: dir,
@@ -149,6 +153,12 @@ impl Board {
     #[must_use]
     pub fn traffic(&self) -> Option<Traffic> {
         self.lan.as_ref().map(Lan::traffic)
+    }
+
+    /// The modelled adapter, if the board has one.
+    #[must_use]
+    pub fn adapter(&self) -> Option<&Front> {
+        self.front.as_ref()
     }
 
     /// QEMU's process.

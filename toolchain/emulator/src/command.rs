@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use crate::boot::{ATAGS_ADDRESS, BLOB_ADDRESS, DTB_ADDRESS, atags, shim};
-use crate::lan;
-use crate::{BoardConfig, BootData, Error, Net, Plugin, Result};
+use crate::{Adapter, BoardConfig, BootData, Error, Net, Plugin, Result};
+use crate::{front, lan};
 
 /// The adapter's own address; the mailbox answers with ...56.
 pub(crate) const MAC: [u8; 6] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x57];
@@ -62,13 +62,25 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
             let ends = [end("local", local), end("remote", remote)].concat();
             Some(format!("dgram,id=n0{ends}").into())
         }
+        Net::Tap(name) => {
+            let name = name.replace(',', ",,");
+            Some(format!("tap,id=n0,ifname={name},script=no,downscript=no").into())
+        }
         Net::None => None,
     };
-    if let Some(netdev) = netdev {
+    if netdev.is_some() && config.adapter != Adapter::UsbNet {
+        let chardev = option(&["socket,id=usb,path="], &front::socket(dir), "");
+        let device = "usb-redir,chardev=usb,port=1";
+        add(&["-chardev".as_ref(), &chardev, "-device".as_ref(), device.as_ref()]);
+    } else if let Some(netdev) = netdev {
         // Without a port QEMU would put a hub in between.
         let mac = MAC.map(|byte| format!("{byte:02x}")).join(":");
         let device = format!("usb-net,netdev=n0,mac={mac},port=1");
         add(&["-netdev".as_ref(), &netdev, "-device".as_ref(), device.as_ref()]);
+        if let Some(path) = &config.pcap {
+            let dump = option(&["filter-dump,id=frames,netdev=n0,file="], path, "");
+            add(&["-object".as_ref(), &dump]);
+        }
     }
     if config.icount {
         add(&["-icount", "shift=0"].map(OsStr::new));

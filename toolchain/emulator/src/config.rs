@@ -10,8 +10,8 @@ use crate::{Error, Faults, Result};
 /// The UDP port of the serverkernel protocol.
 pub const GUEST_PORT: u16 = 24139;
 
-/// Which of QEMU's two BCM2835 boards. Both have 512 MiB and one USB port;
-/// there is no model of a 1B.
+/// Which of QEMU's two BCM2835 boards. Both have 512 MiB and one USB port.
+/// There is none of a 1B; a 1 A+ with [`Adapter::Lan9512`] comes close.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Machine {
     /// Raspberry Pi Zero, board revision 0x920092.
@@ -69,6 +69,20 @@ impl Default for Atags {
     }
 }
 
+/// The network adapter on the board's USB port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adapter {
+    /// QEMU's own `usb-net`: CDC-ECM at full speed.
+    #[default]
+    UsbNet,
+    /// A model of a CDC-ECM adapter at high speed, in this process.
+    Ecm,
+    /// A model of the LAN9512's Ethernet function, the adapter of a 1B, in
+    /// this process; without the chip's hub, which QEMU could not pass on. The
+    /// board has its address from the firmware's mailbox.
+    Lan9512,
+}
+
 /// How the board's USB network adapter is connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Net {
@@ -107,6 +121,9 @@ pub enum Net {
         /// Where QEMU sends.
         remote: SocketAddr,
     },
+    /// A tap interface of this host (Linux), made if it is not there, which
+    /// takes `CAP_NET_ADMIN` (root) unless it belongs to the user.
+    Tap(String),
     /// No adapter on the USB port.
     None,
 }
@@ -179,10 +196,14 @@ pub struct BoardConfig {
     pub boot_data: BootData,
     /// QEMU: a path, or a name to be looked up in `$PATH`.
     pub qemu: PathBuf,
-    /// The network.
+    /// The network adapter.
+    pub adapter: Adapter,
+    /// What it is connected to.
     pub network: Net,
     /// What [`Net::User`] does to frames.
     pub faults: Faults,
+    /// A file for what goes over the cable, both ways (classic pcap).
+    pub pcap: Option<PathBuf>,
     /// The serial port.
     pub serial: Serial,
     /// The counting plugin.
@@ -210,8 +231,10 @@ impl BoardConfig {
             boot_data: BootData::Atags(Atags::default()),
             qemu: std::env::var_os("SK_QEMU")
                 .map_or_else(|| PathBuf::from("qemu-system-arm"), PathBuf::from),
+            adapter: Adapter::default(),
             network: Net::default(),
             faults: Faults::default(),
+            pcap: None,
             serial: Serial::default(),
             plugin: None,
             icount: false,

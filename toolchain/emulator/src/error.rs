@@ -28,6 +28,24 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file that is to be written cannot be.
+    #[error("{what} {} cannot be written: {source}", path.display())]
+    Unwritable {
+        /// What the file is for.
+        what: &'static str,
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The board's network cable cannot be plugged in on this host.
+    #[error("the cable {cable} cannot be used: {source}{}", cure(source))]
+    Cable {
+        /// Which one.
+        cable: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The counting plugin was not built.
     #[error(
         "libsk_plugin.so was not found; build it with `cargo build -p sk-plugin`, or set SK_PLUGIN"
@@ -89,6 +107,20 @@ impl Error {
     /// For `map_err` on system calls.
     pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
+    }
+}
+
+/// What to do about a cable.
+fn cure(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; a tap interface takes CAP_NET_ADMIN: run as root, or have root make it yours with \
+             `ip tuntap add dev NAME mode tap user YOU`"
+        }
+        io::ErrorKind::NotFound => "; /dev/net/tun is missing: load the kernel module `tun`",
+        io::ErrorKind::ResourceBusy => "; another program has it open",
+        io::ErrorKind::AddrInUse => "; another program listens there: choose another port",
+        _ => "",
     }
 }
 

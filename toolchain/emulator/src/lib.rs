@@ -20,6 +20,7 @@ mod boot;
 mod command;
 mod config;
 mod error;
+mod front;
 mod keeper;
 mod lan;
 mod qmp;
@@ -28,8 +29,9 @@ mod serial;
 
 pub use board::{Board, Exit};
 pub use boot::{BLOB_ADDRESS, DTB_ADDRESS, atags};
-pub use config::{Atags, BoardConfig, BootData, GUEST_PORT, Machine, Net, Plugin, Serial};
+pub use config::{Adapter, Atags, BoardConfig, BootData, GUEST_PORT, Machine, Net, Plugin, Serial};
 pub use error::Error;
+pub use front::Front;
 pub use lan::{Faults, Traffic};
 pub use qmp::Qmp;
 

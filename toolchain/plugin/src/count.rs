@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use crate::options::Range;
+use crate::options::{Options, Range};
 
 /// Pairs of registers r0 to r11.
 const INTERVALS: usize = 6;
@@ -81,15 +81,20 @@ struct Log {
 pub(crate) struct Counting {
     total: AtomicU64,
     ranges: Vec<Counted>,
+    /// The first address of which each is counted, and a counter per halfword.
+    each: (u64, Vec<AtomicU64>),
     log: Mutex<Log>,
 }
 
 impl Counting {
-    pub(crate) fn new(ranges: Vec<Range>, out: Box<dyn Write + Send>) -> Self {
+    pub(crate) fn new(options: Options, out: Box<dyn Write + Send>) -> Self {
+        let Options { ranges, each, .. } = options;
+        let (first, end) = each.unwrap_or_default();
         let counted = |range| Counted { range, count: AtomicU64::new(0) };
         Self {
             total: AtomicU64::new(0),
             ranges: ranges.into_iter().map(counted).collect(),
+            each: (first, (first / 2..end.div_ceil(2)).map(|_| AtomicU64::new(0)).collect()),
             log: Mutex::new(Log { intervals: std::array::from_fn(|_| Interval::default()), out }),
         }
     }
@@ -99,7 +104,9 @@ impl Counting {
         let within =
             move |counted: &&Counted| (counted.range.start..counted.range.end).contains(&address);
         let ranges = self.ranges.iter().filter(within);
-        std::iter::once(&self.total).chain(ranges.map(|counted| &counted.count))
+        let (first, each) = &self.each;
+        let own = address.checked_sub(*first).and_then(|offset| each.get((offset / 2) as usize));
+        std::iter::once(&self.total).chain(ranges.map(|counted| &counted.count)).chain(own)
     }
 
     fn now(&self) -> Vec<u64> {
@@ -172,6 +179,13 @@ impl Counting {
             let count = counted.count.load(Relaxed);
             let _ = writeln!(text, "range {} {count}", counted.range.name);
         }
+        let (first, each) = &self.each;
+        for (index, count) in each.iter().enumerate() {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                let _ = writeln!(text, "at {:x} {count}", first + 2 * index as u64);
+            }
+        }
         let _ = writeln!(text, "exit {}", self.total.load(Relaxed));
         let _ = log.out.write_all(text.as_bytes());
         let _ = log.out.flush();
@@ -219,7 +233,9 @@ mod tests {
     fn counts_between_markers_and_by_range() {
         let range = Range { start: 0x8000, end: 0x9000, name: "kernel".to_owned() };
         let page = Page::default();
-        let counting = Counting::new(vec![range], Box::new(page.clone()));
+        let each = Some((0x8ffe, 0x9002));
+        let options = Options { ranges: vec![range], each, ..Options::default() };
+        let counting = Counting::new(options, Box::new(page.clone()));
         counting.reached(Marker::Stop(0), 0x8000);
         for (inside, outside) in [(5, 7), (1, 1)] {
             run(&counting, 0x8000, 3);
@@ -234,7 +250,7 @@ mod tests {
         assert_eq!(
             text,
             "marker 0 12 kernel=5\nmarker 0 2 kernel=1\ntotal 26\n\
-             interval 0 2 2 12 14\nrange kernel 15\nexit 26\n"
+             interval 0 2 2 12 14\nrange kernel 15\nat 8ffe 6\nat 9000 10\nexit 26\n"
         );
     }
 }

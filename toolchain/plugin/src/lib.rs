@@ -28,6 +28,7 @@
 //! total 2008                    at each r12 marker: everything, markers included
 //! interval 0 1 2000 2000 2000   at exit: interval, times, least, most, sum
 //! range kernel 17               at exit
+//! at 8004 17                    at exit: address, times it was executed (`each=START-END`)
 //! exit 2512                     at exit: everything
 //! ```
 //!

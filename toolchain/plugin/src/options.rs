@@ -9,7 +9,12 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
     /// Ranges to be counted on their own.
     pub(crate) ranges: Vec<Range>,
+    /// Addresses of which each is to be counted on its own.
+    pub(crate) each: Option<(u64, u64)>,
 }
+
+/// Longest stretch of which each address is counted: 32 MiB of counters.
+const MAX_EACH: u64 = 16 << 20;
 
 /// Addresses `start..end` under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +37,15 @@ impl Options {
                     })?;
                     options.ranges.push(range);
                 }
-                _ => return Err(format!("unknown option {word}; known: out=, range=")),
+                Some(("each", text)) => {
+                    let bounds = parse_bounds(text).filter(|(start, end)| end - start <= MAX_EACH);
+                    options.each = Some(bounds.ok_or_else(|| {
+                        format!(
+                            "each={text}: expected each=START-END, in hexadecimal, 16 MiB at most"
+                        )
+                    })?);
+                }
+                _ => return Err(format!("unknown option {word}; known: out=, range=, each=")),
             }
         }
         if options.out.as_os_str().is_empty() {
@@ -44,11 +57,16 @@ impl Options {
 
 fn parse_range(text: &str) -> Option<Range> {
     let (bounds, name) = text.split_once(':')?;
-    let (start, end) = bounds.split_once('-')?;
+    let (start, end) = parse_bounds(bounds)?;
+    let printable = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=');
+    printable.then(|| Range { start, end, name: name.to_owned() })
+}
+
+fn parse_bounds(text: &str) -> Option<(u64, u64)> {
+    let (start, end) = text.split_once('-')?;
     let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     let (start, end) = (number(start)?, number(end)?);
-    let printable = !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '=');
-    (printable && start < end).then(|| Range { start, end, name: name.to_owned() })
+    (start < end).then_some((start, end))
 }
 
 #[cfg(test)]
@@ -57,12 +75,13 @@ mod tests {
 
     #[test]
     fn reads_what_qemu_hands_over() {
-        let words = ["out=/tmp/x", "range=8000-0x9000:kernel"];
+        let words = ["out=/tmp/x", "range=8000-0x9000:kernel", "each=8000-8010"];
         let options = Options::parse(words.into_iter()).unwrap();
         assert_eq!(options.out, PathBuf::from("/tmp/x"));
         let [range] = &options.ranges[..] else { panic!("{options:?}") };
         assert_eq!((range.start, range.end), (0x8000, 0x9000));
         assert_eq!(range.name, "kernel");
+        assert_eq!(options.each, Some((0x8000, 0x8010)));
     }
 
     #[test]
@@ -74,6 +93,8 @@ mod tests {
             &["out=x", "range=8-9:"],
             &["out=x", "range=8-9:a b"],
             &["out=x", "range=q-9:a"],
+            &["out=x", "each=8000"],
+            &["out=x", "each=0-1000001"],
             &["out=x", "speed=on"],
         ] {
             Options::parse(words.iter().copied()).unwrap_err();

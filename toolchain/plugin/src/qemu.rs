@@ -126,7 +126,7 @@ fn prepare<'a>(target: &CStr, words: impl Iterator<Item = &'a str>) -> Result<Co
     let options = Options::parse(words)?;
     let file = File::create(&options.out)
         .map_err(|error| format!("{}: {error}", options.out.display()))?;
-    Ok(Counting::new(options.ranges, Box::new(file)))
+    Ok(Counting::new(options, Box::new(file)))
 }
 
 /// QEMU has translated a block: each of its instructions gets its counters.

@@ -8,6 +8,7 @@
 
 mod board;
 mod card;
+mod clients;
 mod failure;
 mod kernel;
 mod payload;
@@ -48,6 +49,8 @@ enum Verb {
     Ping(verbs::ping::Args),
     Run(Box<verbs::run::Args>),
     Kill(verbs::kill::Args),
+    Key(verbs::key::Args),
+    Accept(verbs::accept::Args),
     Version(verbs::version::Args),
 }
 
@@ -68,6 +71,8 @@ fn main() -> ExitCode {
         Verb::Ping(args) => args.run().map(|()| 0),
         Verb::Run(args) => args.run(),
         Verb::Kill(args) => args.run().map(|()| 0),
+        Verb::Key(args) => args.run().map(|()| 0),
+        Verb::Accept(args) => args.run().map(|()| 0),
         Verb::Version(args) => args.run().map(|()| 0),
     };
     let code = match result {

@@ -22,7 +22,9 @@ use crate::repo::{self, Repo, output};
 
 /// The package, the profile and the target file of the kernel.
 const PACKAGE: &str = "serverkernel";
-const MEM_GUEST: &str = "mem-guest";
+/// Guests that count on the emulated core.
+const GUESTS: [&str; 2] = ["mem-guest", "usb-guest"];
+const GUEST_SCRIPT: &str = "kernel/mem/guest/guest.ld";
 const PROFILE: &str = "firmware";
 const TARGET: &str = "armv6-none-sk";
 
@@ -91,13 +93,17 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the guest that checks and counts `sk-mem`'s routines.
+/// Builds the guests that check and count `sk-mem`'s routines and `sk-usb`'s
+/// adapters.
 pub(crate) fn guests(repo: &Repo) -> Result<()> {
     check_rust_src(repo)?;
-    let cargo = firmware(repo, "rustc", MEM_GUEST)?;
-    let (_, image) = link(repo, cargo, MEM_GUEST, "kernel/mem/guest/guest.ld")?;
     fs::create_dir_all(repo.artefacts())?;
-    write(repo.artefacts().join(format!("{MEM_GUEST}.img")), &image)
+    for guest in GUESTS {
+        let cargo = firmware(repo, "rustc", guest)?;
+        let (_, image) = link(repo, cargo, guest, GUEST_SCRIPT)?;
+        write(repo.artefacts().join(format!("{guest}.img")), &image)?;
+    }
+    Ok(())
 }
 
 /// Runs `cargo rustc`, the linker with a script of its own, and returns the ELF
@@ -138,10 +144,10 @@ fn relink_after(script: &Path, built: &Path, package: &str) {
     }
 }
 
-/// Clippy on what builds for no other target: the kernel's glue, the guest.
+/// Clippy on what builds for no other target: the kernel's glue, the guests.
 pub(crate) fn clippy(repo: &Repo) -> Result<()> {
     check_rust_src(repo)?;
-    for package in [PACKAGE, MEM_GUEST] {
+    for package in [PACKAGE].into_iter().chain(GUESTS) {
         let mut cargo = firmware(repo, "clippy", package)?;
         repo::run(cargo.args(["--", "--deny", "warnings"]))?;
     }

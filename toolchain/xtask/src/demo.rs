@@ -22,9 +22,9 @@ use crate::{build, payloads, setup};
 pub(crate) struct Options {
     /// What to hash; without it a file of more than 1 MiB that the build made
     file: Option<PathBuf>,
-    /// The board: zero or 1b-plus
-    #[arg(long, default_value = "zero")]
-    machine: String,
+    /// The board: zero, 1a-plus or 1b
+    #[arg(long, alias = "machine", default_value = "zero")]
+    board: String,
 }
 
 /// From the start of the emulator to the board's "ready".
@@ -54,7 +54,7 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
         command
     };
     let mut emu = sk();
-    emu.args(["emu", "--name", name, "--machine", &options.machine]);
+    emu.args(["emu", "--name", name, "--board", &options.board]);
     emu.arg("--kernel").arg(repo.kernel_img());
     let _board = Running::start(&mut emu, &format!("board {name} ready on"))?;
 

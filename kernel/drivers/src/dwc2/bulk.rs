@@ -11,6 +11,9 @@ use sk_hal::{Bus32, CacheOps, DeviceOwned, Direction, DmaBuf, Micros};
 /// FIFO is held up by flow control.
 const OUT_TIMEOUT: Micros = 1_000_000;
 
+/// With so many buffers free the end of a transfer is of no interest.
+const SPARE: usize = 2;
+
 /// A filled buffer on its way.
 pub(super) struct OutJob {
     pub(super) buf: DmaBuf<DeviceOwned>,
@@ -54,10 +57,14 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let buf = buf.give(&self.cache, Direction::ToDevice);
         let pipe = &mut self.pipes[slot];
         // An empty transfer is its own zero-length packet.
-        let zlp = zlp && len != 0 && len.is_multiple_of(pipe.max_packet);
+        let zlp = zlp && len != 0 && len & (pipe.max_packet - 1) == 0;
         if let Err(job) = pipe.jobs.push_back(OutJob { buf, len, zlp }) {
             self.pool.put(Home::Tx, job.buf.take(&self.cache));
             return Err(StartError::Busy);
+        }
+        // Something waits for the end of the running transfer now.
+        if let Some(c) = pipe.channel {
+            self.unmute(c, now);
         }
         self.pump(slot, now);
         Ok(())
@@ -70,6 +77,10 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         pipe.zlp = job.zlp;
         let t = out_transfer(pipe, job.buf.bus().0, job.len);
         self.channels[c].lent = Some((Home::Tx, job.buf));
+        // Nobody waits for the end of this one: the next poll finds it.
+        if !pipe.zlp && pipe.jobs.is_empty() && self.pool.tx.len() >= SPARE {
+            self.silent |= 1 << c;
+        }
         self.start(c, t, Some(now.saturating_add(OUT_TIMEOUT)));
     }
 

@@ -2,7 +2,7 @@
 
 use super::regs::*;
 use super::snapshot::Cause;
-use super::{CHANNELS, Dwc2, Home};
+use super::{CHANNELS, Dwc2, Home, Stage};
 use sk_hal::usb::{DeviceTarget, Speed, TransferError};
 use sk_hal::{Bus32, CacheOps, DeviceOwned, DmaBuf, Micros};
 
@@ -188,6 +188,11 @@ impl Channel {
         self.state == State::Idle || self.is_retired()
     }
 
+    /// Its end will show in HAINT, or nothing is to be expected of it.
+    pub(super) fn is_calm(&self) -> bool {
+        matches!(self.state, State::Idle | State::Running | State::Retired { .. })
+    }
+
     pub(super) fn deadline(&self, last_poll: Micros) -> Option<Micros> {
         let soon = last_poll.saturating_add(1_000);
         Some(match self.state {
@@ -243,7 +248,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let ch = &mut self.channels[c];
         let t = &mut ch.transfer;
         t.programmed = t.total.saturating_sub(t.moved).min(MAX_SIZE);
-        t.packets = t.programmed.div_ceil(t.max_packet()).clamp(1, MAX_PACKETS);
+        t.packets = packets(t.programmed, t.max_packet()).clamp(1, MAX_PACKETS);
         let mut hcchar = t.hcchar;
         if t.is_interrupt() && self.bus.read(HFNUM) & 1 == 0 {
             // The next (micro)frame is an odd one.
@@ -253,7 +258,8 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let size =
             t.programmed | t.packets << HCTSIZ_PACKETS_SHIFT | t.pid << HCTSIZ_PID_SHIFT | ping;
         self.bus.write(hcint(c), HCINT_ALL);
-        self.bus.write(hcintmsk(c), HCINT_HALTED | HCINT_AHB_ERROR);
+        let mask = if self.silent & 1 << c != 0 { 0 } else { HCINT_HALTED | HCINT_AHB_ERROR };
+        self.bus.write(hcintmsk(c), mask);
         self.bus.write(hcsplt(c), 0);
         self.bus.write(hctsiz(c), size);
         // From our own count, not from what HCDMA has become: a stale address
@@ -262,6 +268,47 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         self.bus.write(hcchar_reg(c), hcchar | HCCHAR_ENABLE);
         ch.nak_seen = false;
         ch.state = State::Running;
+    }
+
+    /// A poll between two looks at everything. `false` = a look is due.
+    pub(super) fn quick_poll(&mut self, now: Micros) -> bool {
+        if now >= self.look_at || self.stage != Stage::Ready {
+            return false;
+        }
+        let interrupts = self.bus.read(GINTSTS);
+        if interrupts & (GINTSTS_PORT | GINTSTS_DISCONNECT) != 0 {
+            return false;
+        }
+        let mut ended = self.silent;
+        if interrupts & GINTSTS_CHANNEL != 0 {
+            ended |= self.bus.read(HAINT) & ((1 << CHANNELS) - 1);
+        }
+        while ended != 0 {
+            let c = 31 - ended.leading_zeros() as usize;
+            ended &= !(1 << c);
+            match self.channels[c].state {
+                State::Running => self.service_running(c, now),
+                // A second halt, as below.
+                State::Idle => self.bus.write(hcint(c), HCINT_ALL),
+                _ => return false,
+            }
+            if !self.channels[c].is_calm() {
+                self.look_at = now;
+            }
+        }
+        true
+    }
+
+    /// Lets the end of a silent channel interrupt from now on.
+    pub(super) fn unmute(&mut self, c: usize, now: Micros) {
+        if self.silent & 1 << c != 0 {
+            self.silent &= !(1 << c);
+            self.bus.write(hcintmsk(c), HCINT_HALTED | HCINT_AHB_ERROR);
+            // QEMU raises nothing for what ended before.
+            if self.channels[c].state == State::Running {
+                self.service_running(c, now);
+            }
+        }
     }
 
     /// Looks at every channel: results, timeouts, the steps of `drain`.
@@ -393,7 +440,8 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let read = t.programmed.saturating_sub(left);
         let (bytes, packets) = match (complete, t.is_in()) {
             (true, true) if left == 0 => (read, t.packets),
-            (true, true) => (read, read / max_packet + 1),
+            // The last one was short.
+            (true, true) => (read, packets(read + 1, max_packet)),
             (true, false) => (t.programmed, t.packets),
             (false, true) => (read, counted),
             (false, false) => (counted.saturating_mul(max_packet).min(t.programmed), counted),
@@ -491,10 +539,21 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
 
     /// A halted channel becomes idle; it stays its owner's.
     fn rest(&mut self, c: usize) -> Owner {
+        self.silent &= !(1 << c);
         let ch = &mut self.channels[c];
         ch.state = State::Idle;
         ch.timeout = None;
         ch.owner
+    }
+}
+
+/// Packets of `max_packet` bytes that hold so many bytes. Bulk and control
+/// endpoints have powers of two, and ARM1176 has no divide instruction.
+fn packets(bytes: u32, max_packet: u32) -> u32 {
+    if max_packet.is_power_of_two() {
+        (bytes + (max_packet - 1)) >> (31 - max_packet.leading_zeros())
+    } else {
+        bytes.div_ceil(max_packet)
     }
 }
 

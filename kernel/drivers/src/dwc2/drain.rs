@@ -40,6 +40,9 @@ const GET_STATUS: Setup = Setup { request_type: 0x80, request: 0, value: 0, inde
 impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
     /// The owner gives the channel up; it may finish until `until`.
     pub(super) fn drain(&mut self, c: usize, until: Micros) {
+        // Its end is seen by looking: every poll does while it is on its way out.
+        self.silent &= !(1 << c);
+        self.look_at = 0;
         let ch = &mut self.channels[c];
         ch.owner = Owner::Nobody;
         ch.timeout = None;

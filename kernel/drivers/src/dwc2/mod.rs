@@ -2,8 +2,9 @@
 //! internal DMA), as a [`UsbHost`].
 //!
 //! Everything is a state machine driven by [`UsbHost::poll`]; it works by
-//! interrupt and by polling alike, because a poll looks at the channels
-//! themselves and not only at the interrupt summary. Parts:
+//! interrupt and by polling alike, because once a millisecond a poll looks at
+//! the channels themselves and not only at the interrupt summary. In between
+//! it looks at those that say they ended. Parts:
 //!
 //! - `bringup`: core reset to "device ready" and recovery,
 //! - `port`: the root port's register and its traps,
@@ -71,6 +72,10 @@ pub const RX_BUFFERS: usize = 4;
 pub const TX_BUFFERS: usize = 4;
 /// Buffers for interrupt IN: as many interrupt pipes can be open.
 pub const INT_BUFFERS: usize = 3;
+
+/// Bound of the time in which a lost interrupt, a timeout or an endpoint's
+/// turn goes unseen by a board that polls more often than that.
+const LOOK_EVERY: Micros = 1_000;
 
 /// The DMA memory of the driver, handed over once.
 #[derive(Debug)]
@@ -190,6 +195,10 @@ pub struct Dwc2<B, C> {
     /// The core has been seen to write PIDs back: believe it from then on.
     pid_written_back: bool,
     last_poll: Micros,
+    /// The next poll from then on looks at everything.
+    look_at: Micros,
+    /// Running channels whose end does not interrupt, one bit each.
+    silent: u32,
     stats: Stats,
     trouble: Option<Trouble>,
 }
@@ -215,6 +224,8 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
             },
             pid_written_back: false,
             last_poll: 0,
+            look_at: 0,
+            silent: 0,
             stats: Stats::default(),
             trouble: None,
         }
@@ -243,6 +254,9 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
 impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
     fn poll(&mut self, now: Micros) {
         self.last_poll = now;
+        if self.quick_poll(now) {
+            return;
+        }
         if self.clocked {
             self.port_events(now);
             self.service_channels(now);
@@ -252,6 +266,9 @@ impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
         for slot in 0..MAX_PIPES {
             self.pump(slot, now);
         }
+        // What is on its way out wants every poll.
+        let calm = self.stage == Stage::Ready && self.channels.iter().all(Channel::is_calm);
+        self.look_at = if calm { now.saturating_add(LOOK_EVERY) } else { now };
     }
 
     fn next_deadline(&self) -> Option<Micros> {
@@ -323,11 +340,11 @@ impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
         self.pipe_send(now, pipe, len, zlp, fill)
     }
 
-    fn receive(
+    fn receive_some(
         &mut self,
         now: Micros,
         pipe: PipeId,
-        take: &mut dyn FnMut(&mut [u8]),
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         self.pipe_receive(now, pipe, take)
     }

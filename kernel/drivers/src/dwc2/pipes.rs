@@ -257,6 +257,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                 // that was taken away from it.
                 if let Some(buf) = pipe.spare.take().or_else(|| self.pool.int.pop()) {
                     pipe.next_ask = now.saturating_add(every.into());
+                    self.look_at = self.look_at.min(pipe.next_ask);
                     self.arm(slot, c, Home::Int, buf, Some(now.saturating_add(INT_TIMEOUT)));
                 }
             }
@@ -346,7 +347,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         &mut self,
         now: Micros,
         id: PipeId,
-        take: &mut dyn FnMut(&mut [u8]),
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         let slot = match self.slot(id) {
             Ok(slot) => slot,
@@ -357,12 +358,13 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         if pipe.kind == PipeKind::BulkOut {
             return None;
         }
-        let Some((mut buf, len)) = pipe.ready.pop_front() else {
+        let Some((buf, len)) = pipe.ready.front_mut() else {
             return pipe.error.take().map(Err);
         };
-        if let Some(bytes) = buf.bytes_mut().get_mut(..len) {
-            take(bytes);
+        if buf.bytes_mut().get_mut(..*len).is_some_and(|bytes| !take(bytes)) {
+            return Some(Ok(()));
         }
+        let (buf, _) = pipe.ready.pop_front()?;
         if pipe.kind == PipeKind::BulkIn {
             self.pool.put(Home::Rx, buf);
         } else {

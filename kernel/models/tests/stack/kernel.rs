@@ -132,7 +132,7 @@ impl Kernel {
     ) -> Self {
         let buffers = Buffers {
             control: core::array::from_fn(|_| memory.buffer(1056)),
-            rx: core::array::from_fn(|_| memory.buffer(2048)),
+            rx: core::array::from_fn(|_| memory.buffer(4096)),
             tx: core::array::from_fn(|_| memory.buffer(1568)),
             int: core::array::from_fn(|_| memory.buffer(64)),
         };
@@ -147,7 +147,7 @@ impl Kernel {
         let storage = Box::leak(Box::new(NetStorage::new()));
         let net_config = NetConfig { mode, hostname: config.device_label.as_str(), seed };
         let net = Net::new(&net_config, storage, model.now());
-        let usb = UsbNet::new(Dwc2::new(model.clone(), memory, buffers), [2, 0, 0, 0, 0, 1]);
+        let usb = UsbNet::new(Dwc2::new(model.clone(), memory, buffers), [2, 0xb8, 0x27, 1, 2, 3]);
         let server = Server::new(
             Some(config),
             Reason::None,

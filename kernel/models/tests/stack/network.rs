@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::adapter::Adapter;
 use sk_hal::Micros;
-use sk_models::ecm::EcmFunction;
 use sk_models::lan::{Host, parse_arp};
 use sk_session::client::{Client, ClientError, ClientEvent};
 use sk_wire::control::Receipt;
@@ -191,7 +191,7 @@ impl Network {
     }
 
     /// Carries frames; an adapter that is not there loses them.
-    pub fn carry(&mut self, now: Micros, mut adapter: Option<&mut EcmFunction>) {
+    pub fn carry(&mut self, now: Micros, mut adapter: Option<&mut Adapter>) {
         if let Some(adapter) = &mut adapter {
             while let Some(frame) = adapter.pop_frame() {
                 assert!(frame.len() >= SHORTEST, "a runt of {} on the wire", frame.len());
@@ -215,7 +215,7 @@ impl Network {
             frame.resize(frame.len().max(SHORTEST), 0);
             let taken = adapter
                 .as_mut()
-                .is_some_and(|a| a.pending() < ADAPTER_FRAMES && a.push_frame(frame));
+                .is_some_and(|a| a.pending() < ADAPTER_FRAMES && a.push_frame(&frame));
             self.dropped += u32::from(!taken);
         }
     }

@@ -7,13 +7,11 @@ use std::rc::Rc;
 use sk_drivers::dwc2::Resources;
 use sk_exec::Executive;
 use sk_hal::net::FrameDevice;
-use sk_hal::usb::{Setup, Speed};
 use sk_hal::{Clock, Micros};
 use sk_models::dwc2::{Dwc2Model, Fault, Personality};
 use sk_models::ecm::EcmFunction;
 use sk_models::lan::{DhcpServer, Host};
 use sk_models::memory::Memory;
-use sk_models::usb::{Answer, UsbFunction};
 use sk_session::client::{Client, Credentials, Job, Params, Patience, TaskSpec};
 use sk_session::keys::StaticKey;
 use sk_wire::Roles;
@@ -21,6 +19,7 @@ use sk_wire::blob::{self, Config, NetMode};
 use sk_wire::control::Phase;
 use sk_wire::manifest::{Memory as TaskMemory, Time};
 
+use super::adapter::Adapter;
 use super::kernel::{Kernel, ModelClock, SESSION, SLOTS, TABLE, USB};
 use super::machine::{Dice, Machine, Payload};
 use super::network::{Network, Peer};
@@ -38,46 +37,62 @@ pub const BOARD_IP: Ipv4Addr = Ipv4Addr::new(192, 168, 7, 2);
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     pub personality: Personality,
-    pub high_speed: bool,
+    pub device: Device,
 }
 
-pub const SILICON_FULL: Kind = Kind { personality: Personality::Silicon, high_speed: false };
-pub const SILICON_HIGH: Kind = Kind { personality: Personality::Silicon, high_speed: true };
-pub const QEMU_FULL: Kind = Kind { personality: Personality::QemuSync, high_speed: false };
-pub const QEMU_HIGH: Kind = Kind { personality: Personality::QemuSync, high_speed: true };
-pub const KINDS: [Kind; 4] = [SILICON_FULL, SILICON_HIGH, QEMU_FULL, QEMU_HIGH];
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// CDC-ECM at full speed, as QEMU's.
+    EcmFull,
+    /// CDC-ECM at high speed.
+    EcmHigh,
+    /// The LAN9512's Ethernet, without its hub.
+    Lan,
+}
+
+const fn silicon(device: Device) -> Kind {
+    Kind { personality: Personality::Silicon, device }
+}
+const fn qemu(device: Device) -> Kind {
+    Kind { personality: Personality::QemuSync, device }
+}
+pub const SILICON_FULL: Kind = silicon(Device::EcmFull);
+pub const SILICON_HIGH: Kind = silicon(Device::EcmHigh);
+pub const SILICON_LAN: Kind = silicon(Device::Lan);
+pub const QEMU_FULL: Kind = qemu(Device::EcmFull);
+pub const QEMU_HIGH: Kind = qemu(Device::EcmHigh);
+pub const QEMU_LAN: Kind = qemu(Device::Lan);
+pub const KINDS: [Kind; 6] =
+    [SILICON_FULL, SILICON_HIGH, QEMU_FULL, QEMU_HIGH, SILICON_LAN, QEMU_LAN];
 
 impl Kind {
-    fn adapter(self) -> EcmFunction {
-        if self.high_speed { EcmFunction::high_speed(MAC) } else { EcmFunction::qemu(MAC) }
+    fn adapter(self) -> Adapter {
+        match self.device {
+            Device::EcmFull => Adapter::Ecm(EcmFunction::qemu(MAC)),
+            Device::EcmHigh => Adapter::Ecm(EcmFunction::high_speed(MAC)),
+            Device::Lan => Adapter::lan(),
+        }
     }
-}
 
-/// The adapter, in the controller's hands and in the test's.
-struct Shared(Rc<RefCell<EcmFunction>>);
+    pub const fn high_speed(self) -> bool {
+        !matches!(self.device, Device::EcmFull)
+    }
 
-impl UsbFunction for Shared {
-    fn speed(&self) -> Speed {
-        self.0.borrow().speed()
+    /// The endpoint of notifications.
+    pub fn notices(self) -> u8 {
+        if self.device == Device::Lan { 0x83 } else { 0x81 }
     }
-    fn reset(&mut self) {
-        self.0.borrow_mut().reset();
-    }
-    fn control(&mut self, setup: Setup, out: &[u8]) -> Answer {
-        self.0.borrow_mut().control(setup, out)
-    }
-    fn packet_out(&mut self, endpoint: u8, data: &[u8]) -> Answer {
-        self.0.borrow_mut().packet_out(endpoint, data)
-    }
-    fn packet_in(&mut self, endpoint: u8, max_packet: usize) -> Answer {
-        self.0.borrow_mut().packet_in(endpoint, max_packet)
+
+    /// The endpoint of frames from the adapter.
+    pub fn data_in(self) -> u8 {
+        if self.device == Device::Lan { 0x81 } else { 0x82 }
     }
 }
 
 pub struct World {
     kind: Kind,
     pub model: Dwc2Model,
-    pub adapter: Rc<RefCell<EcmFunction>>,
+    pub adapter: Rc<RefCell<Adapter>>,
     plugged: bool,
     pub kernel: Kernel,
     executive: Executive<'static, Kernel, SLOTS>,
@@ -175,7 +190,7 @@ impl World {
     /// Plugs in a fresh adapter.
     pub fn plug(&mut self) {
         self.adapter = Rc::new(RefCell::new(self.kind.adapter()));
-        self.model.attach(Box::new(Shared(self.adapter.clone())));
+        self.model.attach(Box::new(self.adapter.clone()));
         self.plugged = true;
     }
 

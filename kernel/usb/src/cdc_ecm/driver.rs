@@ -4,10 +4,7 @@
 //! setting that has endpoints, packet filter, pipes. The pipes are opened last,
 //! so both ends start with DATA0.
 //!
-//! A pipe that stops is brought back by CLEAR_FEATURE(ENDPOINT_HALT), which
-//! resets the device's toggle whatever the cause was, and `reset_toggle`, which
-//! resets ours. One that keeps stopping takes the adapter down, to be
-//! enumerated again; the notification pipe is only given up.
+//! What happens when a pipe stops: see `crate::pipes`.
 
 use super::layout::{EcmLayout, MAX_FRAME, MIN_FRAME, PADDED_FRAME, parse_mac_string};
 use super::notification::{Notice, Notices};
@@ -15,14 +12,11 @@ use crate::descriptor::kind;
 use crate::enumerate::SCRATCH;
 use crate::event::{Fault, MacSource, Stage};
 use crate::function::Signal;
-use crate::request::{
-    Outcome, Requester, clear_halt, get_descriptor, set_interface, set_packet_filter,
-};
+use crate::pipes::{Pipes, Recovery, Which};
+use crate::request::{Outcome, Requester, get_descriptor, set_interface, set_packet_filter};
 use crate::statistics::{Statistics, count};
 use sk_hal::Micros;
-use sk_hal::usb::{
-    DeviceTarget, PipeConfig, PipeId, PipeKind, Setup, StartError, TransferError, UsbHost,
-};
+use sk_hal::usb::{DeviceTarget, StartError, TransferError, UsbHost};
 
 /// Room for one IN transfer: a frame and then some, and a multiple of every
 /// packet size. QEMU is fast only above 1536 (it then moves whole transfers).
@@ -35,10 +29,6 @@ const NOTIFICATION_INTERVAL: u32 = 250_000;
 const ASSUME_LINK: Micros = 2_000_000;
 /// For pipes that cannot be opened at once.
 const OPEN_LIMIT: Micros = 1_000_000;
-/// A pipe may stop so often without a calm period between.
-const MAX_STOPS: u8 = 4;
-/// What counts as calm.
-const CALM: Micros = 30_000_000;
 /// Useless IN transfers skipped in one call of `receive`.
 const MAX_SKIP: u8 = 8;
 /// US English, for a device that does not list its languages.
@@ -61,50 +51,6 @@ enum Link {
     Down,
 }
 
-/// One open endpoint and its troubles.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pipe {
-    id: Option<PipeId>,
-    stopped: Option<TransferError>,
-    stops: u8,
-    last_stop: Micros,
-}
-
-impl Pipe {
-    /// Notes that the pipe stopped.
-    fn stop(&mut self, now: Micros, error: TransferError, statistics: &mut Statistics) {
-        if self.stopped.is_some() {
-            return;
-        }
-        count(&mut statistics.pipe_stops);
-        if now.saturating_sub(self.last_stop) > CALM {
-            self.stops = 0;
-        }
-        self.stops = self.stops.saturating_add(1);
-        self.last_stop = now;
-        self.stopped = Some(error);
-    }
-
-    /// The handle, if the pipe is open and working.
-    fn working(&self) -> Option<PipeId> {
-        self.id.filter(|_| self.stopped.is_none())
-    }
-
-    fn close<H: UsbHost>(&mut self, host: &mut H, now: Micros) {
-        if let Some(id) = self.id.take() {
-            host.close(now, id);
-        }
-        self.stopped = None;
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Which {
-    In,
-    Out,
-    Notification,
-}
-
 /// A CDC-ECM adapter.
 #[derive(Debug)]
 pub(crate) struct Ecm {
@@ -114,10 +60,7 @@ pub(crate) struct Ecm {
     requester: Requester,
     mac: [u8; 6],
     source: MacSource,
-    input: Pipe,
-    output: Pipe,
-    notification: Pipe,
-    recovering: Option<Which>,
+    pipes: Pipes,
     notices: Notices,
     link: Link,
     /// What was last reported of it.
@@ -136,10 +79,7 @@ impl Ecm {
             requester: Requester::new(),
             mac: fallback_mac,
             source: MacSource::Fallback,
-            input: Pipe::default(),
-            output: Pipe::default(),
-            notification: Pipe::default(),
-            recovering: None,
+            pipes: Pipes::default(),
             notices: Notices::new(),
             link: Link::Unknown,
             reported: Link::Unknown,
@@ -173,14 +113,7 @@ impl Ecm {
     pub(crate) fn deadline(&self, now: Micros) -> Option<Micros> {
         match self.step {
             Step::Open { .. } => Some(now),
-            Step::Running { .. }
-                if self.recovering.is_none()
-                    && [self.input, self.output, self.notification]
-                        .iter()
-                        .any(|pipe| pipe.stopped.is_some()) =>
-            {
-                Some(now)
-            }
+            Step::Running { .. } if self.pipes.wants_recovery() => Some(now),
             Step::Running { since } if self.link == Link::Unknown => {
                 let link = since.saturating_add(ASSUME_LINK);
                 Some(self.requester.deadline().map_or(link, |at| at.min(link)))
@@ -191,9 +124,7 @@ impl Ecm {
 
     /// Closes all pipes: before the device is forgotten.
     pub(crate) fn close<H: UsbHost>(&mut self, host: &mut H, now: Micros) {
-        for pipe in [&mut self.notification, &mut self.input, &mut self.output] {
-            pipe.close(host, now);
-        }
+        self.pipes.close(host, now);
     }
 
     /// Goes on as far as it can without waiting.
@@ -204,6 +135,9 @@ impl Ecm {
         scratch: &mut [u8; SCRATCH],
         statistics: &mut Statistics,
     ) -> Signal {
+        if let Step::Running { since } = self.step {
+            return self.run(host, now, since, statistics);
+        }
         for _ in 0..4 {
             if let Some(signal) = self.advance(host, now, scratch, statistics) {
                 return signal;
@@ -213,6 +147,8 @@ impl Ecm {
     }
 
     /// One step; `None` = took one, there may be more to do.
+    #[cold]
+    #[inline(never)]
     fn advance<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -287,50 +223,24 @@ impl Ecm {
 
     /// Opens what is not open yet.
     fn open<H: UsbHost>(&mut self, host: &mut H, now: Micros, limit: Micros) -> Option<Signal> {
-        let target = self.target;
-        let bulk_in = PipeConfig {
-            target,
-            endpoint: self.layout.bulk_in.address & 0x0f,
-            max_packet: self.layout.bulk_in.max_packet,
-            kind: PipeKind::BulkIn,
-        };
-        let bulk_out = PipeConfig {
-            target,
-            endpoint: self.layout.bulk_out.address & 0x0f,
-            max_packet: self.layout.bulk_out.max_packet,
-            kind: PipeKind::BulkOut,
-        };
-        for (pipe, config, transfer) in [
-            (&mut self.output, bulk_out, usize::from(MAX_FRAME)),
-            (&mut self.input, bulk_in, IN_TRANSFER),
-        ] {
-            if pipe.id.is_some() {
-                continue;
-            }
-            match host.open(now, config, transfer) {
-                Ok(id) => pipe.id = Some(id),
+        let EcmLayout { bulk_in, bulk_out, notification, .. } = self.layout;
+        for (bulk, transfer) in [(bulk_out, usize::from(MAX_FRAME)), (bulk_in, IN_TRANSFER)] {
+            match self.pipes.open_bulk(host, now, self.target, bulk, transfer) {
+                Ok(()) => {}
                 Err(StartError::Busy) if now < limit => return Some(Signal::None),
                 Err(error) => return Some(Signal::Failed(Stage::Open, Fault::Start(error))),
             }
         }
-        if let Some(notification) = self.layout.notification {
-            let config = PipeConfig {
-                target,
-                endpoint: notification.address & 0x0f,
-                max_packet: notification.max_packet,
-                kind: PipeKind::InterruptIn {
-                    every: notification.interval.max(NOTIFICATION_INTERVAL),
-                },
-            };
-            // No channel for it: the adapter works without.
-            self.notification.id =
-                host.open(now, config, usize::from(notification.max_packet)).ok();
+        if let Some(notification) = notification {
+            let (target, at_least) = (self.target, NOTIFICATION_INTERVAL);
+            self.pipes.open_notification(host, now, target, notification, at_least);
         }
         self.step = Step::Running { since: now };
         Some(Signal::Up { mac: self.mac, source: self.source })
     }
 
     /// Errors, notifications, the link.
+    #[inline]
     fn run<H: UsbHost>(
         &mut self,
         host: &mut H,
@@ -340,15 +250,17 @@ impl Ecm {
     ) -> Signal {
         self.listen(host, now, statistics);
         if self.link == Link::Unknown
-            && (self.notification.id.is_none() || now.saturating_sub(since) >= ASSUME_LINK)
+            && (!self.pipes.notification.is_open() || now.saturating_sub(since) >= ASSUME_LINK)
         {
             self.link = Link::Up;
         }
-        if let Some(error) = self.output.working().and_then(|id| host.send_error(id)) {
-            self.output.stop(now, error, statistics);
-        }
-        if let Some((stage, fault)) = self.recover(host, now, statistics) {
-            return Signal::Failed(stage, fault);
+        self.pipes.check_output(host, now, statistics);
+        match self.pipes.recover(host, now, self.target, &mut self.requester, statistics) {
+            Recovery::None | Recovery::Done(Which::Out | Which::Notification) => {}
+            Recovery::Done(Which::In) => self.tail = false,
+            // Whatever it said last, it will not take it back.
+            Recovery::Deaf => self.link = Link::Unknown,
+            Recovery::Failed(stage, fault) => return Signal::Failed(stage, fault),
         }
         if self.link == self.reported || self.link == Link::Unknown {
             return Signal::None;
@@ -360,14 +272,17 @@ impl Ecm {
     /// Takes notifications.
     fn listen<H: UsbHost>(&mut self, host: &mut H, now: Micros, statistics: &mut Statistics) {
         for _ in 0..4 {
-            let Some(id) = self.notification.working() else {
+            let Some(id) = self.pipes.notification.working() else {
                 return;
             };
+            if !host.has_received(id) {
+                return;
+            }
             let notices = &mut self.notices;
             let mut notice = Notice::Nothing;
             match host.receive(now, id, &mut |bytes| notice = notices.take(bytes)) {
                 None => return,
-                Some(Err(error)) => self.notification.stop(now, error, statistics),
+                Some(Err(error)) => self.pipes.notification.stop(now, error, statistics),
                 Some(Ok(())) => match notice {
                     Notice::Connection(up) => {
                         count(&mut statistics.notifications);
@@ -381,74 +296,9 @@ impl Ecm {
         }
     }
 
-    /// Brings stopped pipes back, one after the other. Returns what takes the
-    /// adapter down.
-    fn recover<H: UsbHost>(
-        &mut self,
-        host: &mut H,
-        now: Micros,
-        statistics: &mut Statistics,
-    ) -> Option<(Stage, Fault)> {
-        let which = match self.recovering {
-            Some(which) => which,
-            None => [Which::In, Which::Out, Which::Notification]
-                .into_iter()
-                .find(|which| self.pipe(*which).stopped.is_some())?,
-        };
-        let address = match which {
-            Which::In => self.layout.bulk_in.address,
-            Which::Out => self.layout.bulk_out.address,
-            Which::Notification => self.layout.notification.map_or(0, |n| n.address),
-        };
-        let error = self.pipe(which).stopped.unwrap_or(TransferError::Gone);
-        let fault = if error == TransferError::Gone || self.pipe(which).stops > MAX_STOPS {
-            Fault::Transfer(error)
-        } else {
-            let setup: Setup = clear_halt(address);
-            self.recovering = Some(which);
-            match self.requester.poll(host, now, self.target, setup, &mut [], statistics) {
-                Outcome::Running => return None,
-                Outcome::Done(_) => {
-                    self.recovering = None;
-                    count(&mut statistics.pipe_recoveries);
-                    if which == Which::In {
-                        self.tail = false;
-                    }
-                    let pipe = self.pipe(which);
-                    pipe.stopped = None;
-                    if let Some(id) = pipe.id {
-                        host.reset_toggle(now, id);
-                    }
-                    return None;
-                }
-                Outcome::Failed(error) => Fault::Transfer(error),
-                Outcome::Refused(error) => Fault::Start(error),
-            }
-        };
-        self.recovering = None;
-        match which {
-            Which::In => Some((Stage::BulkIn, fault)),
-            Which::Out => Some((Stage::BulkOut, fault)),
-            Which::Notification => {
-                // Whatever it said last, it will not take it back.
-                self.notification.close(host, now);
-                self.link = Link::Unknown;
-                None
-            }
-        }
-    }
-
-    fn pipe(&mut self, which: Which) -> &mut Pipe {
-        match which {
-            Which::In => &mut self.input,
-            Which::Out => &mut self.output,
-            Which::Notification => &mut self.notification,
-        }
-    }
-
     /// See [`sk_hal::net::FrameDevice::has_frame`].
     pub(crate) fn has_frame<H: UsbHost>(&self, host: &H) -> bool {
-        self.input.working().is_some_and(|id| host.has_received(id))
+        self.pipes.input.working().is_some_and(|id| host.has_received(id))
     }
 
     /// See [`sk_hal::net::FrameDevice::receive`].
@@ -460,7 +310,7 @@ impl Ecm {
         statistics: &mut Statistics,
     ) -> bool {
         for _ in 0..MAX_SKIP {
-            let Some(id) = self.input.working() else {
+            let Some(id) = self.pipes.input.working() else {
                 return false;
             };
             let tail = self.tail;
@@ -474,7 +324,7 @@ impl Ecm {
             match result {
                 None => return false,
                 Some(Err(error)) => {
-                    self.input.stop(now, error, statistics);
+                    self.pipes.input.stop(now, error, statistics);
                     return false;
                 }
                 Some(Ok(())) => {}
@@ -489,7 +339,7 @@ impl Ecm {
             } else {
                 count(&mut statistics.frames_in);
                 statistics.bytes_in = statistics.bytes_in.wrapping_add(length as u64);
-                self.input.stops = 0;
+                self.pipes.input.worked();
                 if self.link == Link::Unknown {
                     self.link = Link::Up;
                 }
@@ -501,7 +351,7 @@ impl Ecm {
 
     /// See [`sk_hal::net::FrameDevice::can_transmit`].
     pub(crate) fn can_transmit<H: UsbHost>(&self, host: &H) -> bool {
-        self.link_up() && self.output.working().is_some_and(|id| host.can_send(id))
+        self.link_up() && self.pipes.output.working().is_some_and(|id| host.can_send(id))
     }
 
     /// See [`sk_hal::net::FrameDevice::transmit`].
@@ -520,7 +370,7 @@ impl Ecm {
         if !self.link_up() {
             return false;
         }
-        let Some(id) = self.output.working() else {
+        let Some(id) = self.pipes.output.working() else {
             return false;
         };
         let padded = length.max(usize::from(PADDED_FRAME));
@@ -540,7 +390,7 @@ impl Ecm {
             Err(StartError::Gone | StartError::BadPipe) => {
                 // The port state, polled next, tells more; if it does not, this
                 // takes the adapter down.
-                self.output.stop(now, TransferError::Gone, statistics);
+                self.pipes.output.stop(now, TransferError::Gone, statistics);
                 false
             }
             Err(StartError::Busy | StartError::TooLong | StartError::NoChannel) => false,

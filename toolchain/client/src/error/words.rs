@@ -14,6 +14,8 @@ use super::{Aborted, Ended, exit};
 pub(super) fn rejection_code(status: Status) -> u8 {
     let by_task = [
         Status::AUTHOR_SIG,
+        Status::ROLE,
+        Status::QUOTA,
         Status::TOO_BIG,
         Status::TIME_TOO_LONG,
         Status::FORMAT,
@@ -32,6 +34,10 @@ pub(super) fn rejected_help(status: Status) -> Option<&'static str> {
         Status::UNRESOLVED => {
             "`sk inspect` lists what it needs; the board's configuration may withhold services"
         }
+        Status::ROLE => {
+            "it was built to run without the shield: `sk run --direct`, if this client has the role"
+        }
+        Status::QUOTA => "so many tasks an hour are this client's; wait for the next hour",
         Status::TOO_BIG => "ask for less: --mem, --stack, --max-output",
         Status::TIME_TOO_LONG => "ask for less: --timeout",
         Status::HEADER

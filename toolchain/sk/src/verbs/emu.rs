@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sk_client::{Addressing, Found, Search, State, Store};
-use sk_emulator::{Board, BoardConfig, GUEST_PORT, Machine, Net, Serial};
+use sk_emulator::{Adapter, Board, BoardConfig, GUEST_PORT, Machine, Net, Serial};
 
 use crate::failure::Failure;
-use crate::{kernel, stop, terminal, units};
+use crate::{clients, kernel, stop, terminal, units};
 
 /// A board that has said nothing for so long is probably stuck.
 const SLOW: Duration = Duration::from_secs(30);
@@ -22,7 +22,8 @@ const QUOTED: usize = 12;
 /// Runs an emulated board until Ctrl-C
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  sk emu --name attic-1\n  sk emu --name attic-2 --uart - --for 1m\n\n\
+    after_help = "Examples:\n  sk emu --name attic-1\n  sk emu --name attic-2 --board 1b --uart - --for 1m\n  \
+                        sk emu --name attic-3 --board 1b --cable tap:sk0 --pcap frames.pcap\n\n\
                         Prints 'board NAME ready on ADDRESS' when the board answers. Its keys are made on first\n\
                         use and kept under its name in $SK_HOME. Needs qemu-system-arm."
 )]
@@ -35,8 +36,19 @@ pub(crate) struct Args {
     #[arg(long, short, env = "SK_KERNEL", value_name = "FILE")]
     kernel: Option<PathBuf>,
     /// Which board
-    #[arg(long, short, default_value = "zero", value_enum)]
-    machine: Model,
+    #[arg(long, short = 'm', alias = "machine", default_value = "zero", value_enum)]
+    board: Model,
+    /// Another network adapter than the board's
+    #[arg(long, value_enum)]
+    adapter: Option<Device>,
+    /// Where its network cable leads: 'user', a network of its own that only
+    /// this host reaches; 'tap:NAME', an interface of this host; or
+    /// 'udp:LOCAL,REMOTE', each IP:PORT, one frame in each datagram
+    #[arg(long, default_value = "user", value_parser = cable)]
+    cable: Cable,
+    /// Write what goes over the cable to this file, for Wireshark or tcpdump
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
     /// UDP port on this host; without it a free one
     #[arg(long, short, default_value_t = 0, hide_default_value = true)]
     port: u16,
@@ -47,6 +59,8 @@ pub(crate) struct Args {
     /// with the router 10.0.2.2
     #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = units::addressing)]
     fixed: Option<Addressing>,
+    #[command(flatten)]
+    clients: clients::Choice,
     /// Boot without a configuration: the board comes up in FAULT
     #[arg(long)]
     no_blob: bool,
@@ -60,30 +74,78 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Model {
-    /// Raspberry Pi Zero
+    /// Raspberry Pi Zero with a USB network adapter (CDC-ECM)
     Zero,
-    /// Raspberry Pi 1 A+
-    #[value(name = "1a-plus", alias = "1b-plus")]
+    /// Raspberry Pi 1 A+ with the same
+    #[value(name = "1a-plus")]
     OneAPlus,
+    /// Raspberry Pi 1 B: QEMU has none, so this is its 1 A+ with a model of
+    /// the LAN9512's network side at its USB port, without the chip's hub
+    #[value(name = "1b", alias = "1b-plus")]
+    OneB,
 }
 
-impl From<Model> for Machine {
-    fn from(model: Model) -> Self {
-        match model {
-            Model::Zero => Self::Raspi0,
-            Model::OneAPlus => Self::Raspi1ap,
+impl Model {
+    fn parts(self) -> (Machine, Adapter) {
+        match self {
+            Self::Zero => (Machine::Raspi0, Adapter::UsbNet),
+            Self::OneAPlus => (Machine::Raspi1ap, Adapter::UsbNet),
+            Self::OneB => (Machine::Raspi1ap, Adapter::Lan9512),
         }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Device {
+    /// QEMU's own CDC-ECM adapter, at full speed
+    UsbNet,
+    /// A modelled CDC-ECM adapter at high speed
+    Ecm,
+    /// A modelled LAN9512 without its hub
+    Lan9512,
+}
+
+impl From<Device> for Adapter {
+    fn from(device: Device) -> Self {
+        match device {
+            Device::UsbNet => Self::UsbNet,
+            Device::Ecm => Self::Ecm,
+            Device::Lan9512 => Self::Lan9512,
+        }
+    }
+}
+
+/// Where the network cable leads.
+#[derive(Clone)]
+enum Cable {
+    User,
+    Tap(String),
+    Udp(SocketAddr, SocketAddr),
+}
+
+fn cable(text: &str) -> Result<Cable, String> {
+    let forms = "write user, tap:NAME or udp:IP:PORT,IP:PORT (here, there)";
+    let wrong = || format!("'{text}' is no cable: {forms}");
+    match text.split_once(':') {
+        None if text == "user" => Ok(Cable::User),
+        Some(("tap", name)) if !name.is_empty() => Ok(Cable::Tap(name.to_owned())),
+        Some(("udp", ends)) => {
+            let (local, remote) = ends.split_once(',').ok_or_else(wrong)?;
+            let end = |text: &str| text.parse().map_err(|_| wrong());
+            Ok(Cable::Udp(end(local)?, end(remote)?))
+        }
+        _ => Err(wrong()),
     }
 }
 
 impl Args {
     pub(crate) fn run(&self) -> Result<(), Failure> {
-        let config = self.config()?;
+        let (config, key) = self.config()?;
         let stop = Arc::new(AtomicBool::new(false));
         stop::on_signal(&stop)?;
         let started = Instant::now();
         let mut board = Board::start(config)?;
-        let address = board.address().ok_or_else(|| Failure::new("the board has no network"))?;
+        let place = self.place(&board, key);
 
         for port in &self.forward {
             terminal::data(&format!("port {port} is at {}\n", board.forward(*port)?))?;
@@ -105,7 +167,7 @@ impl Args {
                 std::thread::sleep(GLANCE);
                 continue;
             }
-            if let Some(found) = answer(address)? {
+            if let Some(found) = place.answer()? {
                 told = self.tell(&found)?;
             }
             if told.is_none() && !warned && started.elapsed() > SLOW {
@@ -119,11 +181,16 @@ impl Args {
         }
     }
 
-    fn config(&self) -> Result<BoardConfig, Failure> {
+    fn config(&self) -> Result<(BoardConfig, Option<[u8; 8]>), Failure> {
+        let mut key = None;
         let mut config = BoardConfig::new(kernel::find(self.kernel.as_deref())?);
         config.name.clone_from(&self.name);
-        config.machine = self.machine.into();
-        config.network = Net::User { host_port: self.port, guest_port: GUEST_PORT };
+        (config.machine, config.adapter) = self.board.parts();
+        if let Some(device) = self.adapter {
+            config.adapter = device.into();
+        }
+        config.network = self.network()?;
+        config.pcap.clone_from(&self.pcap);
         config.serial = match &self.uart {
             None => Serial::Capture,
             Some(path) if path.as_os_str() == "-" => Serial::Inherit,
@@ -131,7 +198,9 @@ impl Args {
         };
         if !self.no_blob {
             let store = Store::open()?;
-            let made = store.provision(&self.name, self.fixed.unwrap_or_default())?;
+            let guests = self.clients.read(&store)?;
+            let mut made = store.provision(&self.name, self.fixed.unwrap_or_default())?;
+            clients::admit(&store, &mut made, guests.as_deref())?;
             if made.is_new {
                 terminal::say(&format!(
                     "made keys for {} in {}",
@@ -139,10 +208,41 @@ impl Args {
                     store.root().display()
                 ));
             }
+            key = Some(made.board.fingerprint());
             config.noise_pk = Some(made.board.noise_pk);
             config.blob = Some(made.blob);
         }
-        Ok(config)
+        Ok((config, key))
+    }
+
+    fn network(&self) -> Result<Net, Failure> {
+        let network = match &self.cable {
+            Cable::User => Net::User { host_port: self.port, guest_port: GUEST_PORT },
+            Cable::Tap(name) => Net::Tap(name.clone()),
+            Cable::Udp(local, remote) => Net::Dgram { local: *local, remote: *remote },
+        };
+        let only_user = [
+            (self.port != 0, "--port"),
+            (!self.forward.is_empty(), "--forward"),
+            (self.no_blob, "--no-blob"),
+        ];
+        match (&self.cable, only_user.iter().find(|(given, _)| *given)) {
+            (Cable::Tap(_) | Cable::Udp(..), Some((_, option))) => Err(Failure::new(format!(
+                "{option} works with --cable user only"
+            ))
+            .help("on another cable a board is reached at its own address, found by its key")),
+            _ => Ok(network),
+        }
+    }
+
+    /// Where the board will answer.
+    fn place(&self, board: &Board, key: Option<[u8; 8]>) -> Place {
+        let fixed = match self.fixed {
+            Some(Addressing::Static { ip, .. }) => Some(SocketAddr::from((ip, GUEST_PORT))),
+            _ => None,
+        };
+        let known = board.address();
+        Place { broadcast: known.is_none(), key, targets: known.or(fixed).into_iter().collect() }
     }
 
     /// Says that the board is up, or in FAULT; nothing while it still boots.
@@ -171,11 +271,22 @@ impl Args {
     }
 }
 
-/// The board's answer to one HELLO, if it comes soon.
-fn answer(address: SocketAddr) -> Result<Option<Found>, Failure> {
-    let search =
-        Search { targets: vec![address], broadcast: false, timeout: GLANCE, every: GLANCE };
-    let found = sk_client::search(&search, |found, _| !found.is_empty())
-        .map_err(|error| Failure::new(format!("the network cannot be used: {error}")))?;
-    Ok(found.into_iter().next())
+/// Where a board's answer is looked for.
+struct Place {
+    targets: Vec<SocketAddr>,
+    broadcast: bool,
+    /// By which it is told from others, where there may be some.
+    key: Option<[u8; 8]>,
+}
+
+impl Place {
+    /// The board's answer to one HELLO, if it comes soon.
+    fn answer(&self) -> Result<Option<Found>, Failure> {
+        let (targets, broadcast) = (self.targets.clone(), self.broadcast);
+        let search = Search { targets, broadcast, timeout: GLANCE, every: GLANCE };
+        let ours = |found: &Found| !broadcast || Some(found.fingerprint) == self.key;
+        let found = sk_client::search(&search, |found, _| found.iter().any(ours))
+            .map_err(|error| Failure::new(format!("the network cannot be used: {error}")))?;
+        Ok(found.into_iter().find(ours))
+    }
 }

@@ -6,7 +6,7 @@ use sk_client::{Addressing, Provisioned, Store};
 
 use crate::card::{self, Entry, Facts, Firmware, Model, System, Target};
 use crate::failure::Failure;
-use crate::{kernel, payload, terminal, units};
+use crate::{clients, kernel, payload, terminal, units};
 
 /// FAT32 has at least 65,525 clusters, and a sector is the smallest cluster.
 const LEAST: u32 = 64 << 20;
@@ -45,6 +45,8 @@ pub(crate) struct Args {
     /// A fixed address instead of DHCP
     #[arg(long = "static", value_name = "IP/PREFIX[,ROUTER]", value_parser = units::addressing)]
     fixed: Option<Addressing>,
+    #[command(flatten)]
+    clients: clients::Choice,
     /// Size of the card: a power of two, 64M to 2G
     #[arg(long, default_value = "64M", value_parser = card_size)]
     size: u32,
@@ -79,7 +81,9 @@ impl Args {
         let mut draft = target.draft()?;
 
         let store = Store::open()?;
-        let made = self.keys(&store)?;
+        let guests = self.clients.read(&store)?;
+        let mut made = self.keys(&store)?;
+        clients::admit(&store, &mut made, guests.as_deref())?;
         let board = made.board.clone();
         let fingerprint = board.fingerprint();
         let serial =

@@ -1,10 +1,12 @@
 //! One verb per file: its options, and what it does.
 
+pub(crate) mod accept;
 pub(crate) mod build;
 pub(crate) mod emu;
 pub(crate) mod image;
 pub(crate) mod info;
 pub(crate) mod inspect;
+pub(crate) mod key;
 pub(crate) mod kill;
 pub(crate) mod new;
 pub(crate) mod pack;

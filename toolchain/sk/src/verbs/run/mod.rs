@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sk_client::{Error, Limits, Report, Selector, Task, flags};
+use sk_client::{Error, Limits, Report, Selector, Task, flags, receipt_flags};
 
 use crate::failure::Failure;
 use crate::{board, payload, stop, terminal, units};
@@ -24,7 +24,7 @@ const INPUT_MAX: u64 = (16 << 20) + 1;
     after_help = "Examples:\n  echo -n hello | sk run md5.skp\n  sk run --board attic-1 --timeout 1m --input data.bin -o result.bin md5.skp\n  \
                         sk run payload-sdk/examples/hello -- Anna\n\n\
                         Exit code: the payload's (0 to 123); 124 time over; 125 the board, the network or this program\n\
-                        failed; 126 payload rejected; 127 no such board or payload; 128+n the payload crashed (132\n\
+                        failed; 126 payload, or --direct, rejected; 127 no such board or payload; 128+n the payload crashed (132\n\
                         undefined instruction, 133 breakpoint, 134 panic, 135 misaligned, 136 arithmetic, 139 any\n\
                         other); 130 Ctrl-C."
 )]
@@ -52,7 +52,8 @@ pub(crate) struct Args {
     /// Where the output goes; without it standard output
     #[arg(long, short, value_name = "FILE|-")]
     output: Option<PathBuf>,
-    /// Run without the shield; needs a role
+    /// Run without the shield: the payload can do anything to the board
+    /// (docs/security.md). The client needs the role direct
     #[arg(long)]
     direct: bool,
     /// When the payload crashes, show all registers
@@ -144,6 +145,9 @@ fn summary(board: &str, report: &Report) -> String {
         units::show_time(report.upload),
         receipt.exit
     );
+    if receipt.flags & receipt_flags::UNSHIELDED != 0 {
+        line.push_str(", unshielded");
+    }
     if i32::from(report.exit_code()) != receipt.exit {
         line.push_str(&format!(" (as {})", report.exit_code()));
     }
@@ -171,5 +175,8 @@ mod tests {
         );
         report.receipt.exit = -1;
         assert!(summary("attic-1", &report).ends_with("exit -1 (as 123)"));
+        report.receipt.exit = 0;
+        report.receipt.flags = receipt_flags::UNSHIELDED;
+        assert!(summary("attic-1", &report).ends_with("exit 0, unshielded"));
     }
 }
