@@ -13,6 +13,7 @@ mod client;
 mod image;
 mod lan95xx;
 mod net;
+mod screen;
 mod session;
 mod wire;
 
@@ -20,7 +21,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 19] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -36,6 +37,10 @@ pub const TARGETS: [Target; 15] = [
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),
+    ("bmp", screen::bmp),
+    ("printf", screen::printf),
+    ("text", screen::text),
+    ("framebuffer", screen::framebuffer),
 ];
 
 /// Runs the target called `name`.
