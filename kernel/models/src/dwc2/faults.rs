@@ -9,6 +9,8 @@ pub enum Fault {
     None,
     /// The device answers NAK.
     Nak,
+    /// A complete split is answered NYET; nothing else is. (Silicon only.)
+    Nyet,
     /// The device answers STALL.
     Stall,
     /// The device sends too much.
