@@ -137,6 +137,15 @@ impl<H: UsbHost> UsbHost for Line<'_, H> {
         self.host.receive(now, pipe, take)
     }
 
+    fn receive_some(
+        &mut self,
+        now: Micros,
+        pipe: PipeId,
+        take: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Result<(), TransferError>> {
+        self.host.receive_some(now, pipe, take)
+    }
+
     fn stale_split(&mut self) -> Option<StaleSplit> {
         self.host.stale_split()
     }

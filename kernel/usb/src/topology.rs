@@ -40,6 +40,8 @@ use crate::statistics::count;
 use sk_hal::Micros;
 use sk_hal::usb::{DeviceTarget, PipeConfig, PipeKind, Setup, Speed, TransferError, UsbHost};
 
+/// PORT_ENABLE.
+const ENABLE: u16 = 1;
 /// PORT_RESET.
 const RESET: u16 = 4;
 /// PORT_POWER.
@@ -65,6 +67,8 @@ const CHANGE_INTERVAL: u32 = 256_000;
 const HUB_PIPES: usize = 2;
 /// Without one, a port is looked at in turn.
 const SCAN: Micros = 250_000;
+/// A port without power is looked at so often, changed or not.
+const OFF: Micros = 5_000_000;
 /// Times that changes are acknowledged in one look.
 const ROUNDS: u8 = 4;
 /// Failures in a row that make other devices a candidate for the adapter.
@@ -113,6 +117,8 @@ pub(crate) enum Step {
     Acknowledge(Look),
     Reset,
     Recovery(Speed),
+    /// What failed at address 0 must not answer for the next one.
+    Disable,
     /// A buffer of the translator is freed.
     Free(Setup),
 }
@@ -217,7 +223,7 @@ impl Hub {
     /// When something is to be looked at.
     fn due(&self, last_poll: Micros) -> Option<Micros> {
         let pending = self.ports().iter().filter_map(|port| match port.state {
-            PortState::Pending { from } => Some(from),
+            PortState::Pending { from } | PortState::Off { from } => Some(from),
             _ => None,
         });
         let changed = (self.changed != 0).then_some(last_poll);
@@ -240,7 +246,12 @@ impl Hub {
             self.changed &= self.changed - 1;
             return Some(bit as u8);
         }
-        let due = |port: &crate::hub::Port| matches!(port.state, PortState::Pending { from } if now >= from);
+        let due = |port: &crate::hub::Port| {
+            matches!(
+                port.state,
+                PortState::Pending { from } | PortState::Off { from } if now >= from
+            )
+        };
         self.ports().iter().position(due).map(|at| at as u8 + 1)
     }
 }
@@ -350,9 +361,19 @@ impl<H: UsbHost> UsbNet<H> {
             Progress::Failed(stage, fault) => {
                 self.tree.work = Work::Idle;
                 self.place_failed(now, place, stage, fault);
+                self.disable(now, place);
             }
         }
         true
+    }
+
+    /// A port whose device failed on its way from address 0 is switched off.
+    fn disable(&mut self, now: Micros, place: Place) {
+        if let Some((hub, port)) = place
+            && self.tree.hub(hub).is_some()
+        {
+            self.begin(hub, port, Step::Disable, now);
+        }
     }
 
     fn identified(&mut self, place: Place, identity: Identity) {
@@ -434,6 +455,7 @@ impl<H: UsbHost> UsbNet<H> {
                 clear_port_feature(port, 16 + look.left.trailing_zeros() as u16)
             }
             Step::Reset => set_port_feature(port, RESET),
+            Step::Disable => clear_port_feature(port, ENABLE),
             Step::Recovery(speed) => {
                 self.begin_enumeration(Some((hub, port)), speed);
                 return true;
@@ -471,7 +493,7 @@ impl<H: UsbHost> UsbNet<H> {
                 if may_refuse
                     && error == TransferError::Stall
                     && self.answered(now, hub, port, step, &[]).is_ok()
-                    || matches!(step, Step::Free(_))
+                    || matches!(step, Step::Free(_) | Step::Disable)
                 {
                     return true;
                 }
@@ -528,7 +550,7 @@ impl<H: UsbHost> UsbNet<H> {
                 let look = Look { reset: Some(now), ..Look::default() };
                 self.begin(n, port, Step::Status(look), now.saturating_add(RESET_TIME));
             }
-            Step::Recovery(_) | Step::Free(_) => {}
+            Step::Recovery(_) | Step::Disable | Step::Free(_) => {}
         }
         Ok(())
     }
@@ -568,9 +590,9 @@ impl<H: UsbHost> UsbNet<H> {
         let Some(entry) = self.tree.port(at) else { return };
         let state = entry.state;
         if status.over_current() || look.seen & C_OVER_CURRENT != 0 {
-            let known = matches!(state, PortState::Off);
+            let known = matches!(state, PortState::Off { .. });
             entry.failures = entry.failures.saturating_add(1);
-            self.unplugged(now, at, PortState::Off);
+            self.unplugged(now, at, PortState::Off { from: now.saturating_add(OFF) });
             if !status.over_current() {
                 let pause = self.pause(at);
                 self.begin(n, port, Step::Repower, now.saturating_add(pause));
@@ -597,6 +619,7 @@ impl<H: UsbHost> UsbNet<H> {
                     self.begin(n, port, step, now.saturating_add(pause));
                 } else {
                     self.place_failed(now, Some(at), Stage::Port, Fault::Late);
+                    self.disable(now, Some(at));
                 }
             }
             (None, PortState::Pending { from }) if now >= from => {

@@ -60,6 +60,8 @@ pub struct Faults {
     pub answers_after_reset: bool,
     /// Channels do not halt when disabled. (Silicon only.)
     pub halt_stuck: bool,
+    /// A hub lies: what a host cannot but do wrong then is not a panic.
+    pub lax: bool,
     /// The connection breaks and comes back so often within the debounce time.
     pub bounces: u32,
 }

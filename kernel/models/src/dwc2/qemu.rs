@@ -31,8 +31,6 @@ impl Core {
     }
 
     pub(super) fn qemu_channel(&mut self, n: usize) {
-        let address = self.channels[n].address();
-        let configured = self.at(address, |d, _| d.configured) == Some(true);
         loop {
             let ch = &mut self.channels[n];
             let active = ch.in_flight || ch.retrying;
@@ -40,10 +38,11 @@ impl Core {
                 return;
             }
             if ch.held && !self.faults.answers_after_reset {
-                if !configured {
+                let address = ch.address();
+                if self.at(address, |d, _| d.configured) != Some(true) {
                     return;
                 }
-                ch.held = false;
+                self.channels[n].held = false;
             }
             if !self.qemu_packet(n) {
                 return;

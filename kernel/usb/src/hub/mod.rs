@@ -30,8 +30,9 @@ pub(crate) enum PortState {
     /// A device with an address. One that was not offered to the class drivers
     /// because an adapter was in use is `spare`.
     Device { address: u8, identity: Identity, spare: bool },
-    /// Over-current: without power.
-    Off,
+    /// Over-current: without power, to be looked at from then on even if the
+    /// hub says nothing.
+    Off { from: Micros },
 }
 
 /// A port.
