@@ -187,6 +187,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// A request whose party is gone: its result is nobody's.
+    #[cold]
+    #[inline(never)]
     fn await_orphan(&mut self, now: Micros, since: Micros) {
         if self.host.control_result().is_some() {
             self.holder = Holder::Nobody;
@@ -249,6 +251,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// A network function was configured: the adapter from now on.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn adopt(
         &mut self,
         place: Place,
@@ -282,6 +286,8 @@ impl<H: UsbHost> UsbNet<H> {
         true
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn close_adapter(&mut self, now: Micros) {
         let Some(mut adapter) = self.adapter.take() else { return };
         let since = adapter.function.running_since();
@@ -295,6 +301,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Closes everything, and resets the root port after a pause.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn fail(&mut self, now: Micros, stage: Stage, fault: Fault) {
         self.close_at(now, None);
         let pause = FIRST_PAUSE << self.failures.min(PAUSE_DOUBLINGS);

@@ -258,6 +258,8 @@ impl Hub {
 
 impl<H: UsbHost> UsbNet<H> {
     /// Takes what the hubs' status change endpoints have said.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn listen(&mut self, now: Micros) {
         for hub in self.tree.hubs.iter_mut().flatten() {
             let Some(pipe) = hub.pipe else { continue };
@@ -287,6 +289,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Finds something to do.
+    #[cold]
+    #[inline(never)]
     fn pick(&mut self, now: Micros) -> bool {
         if let Some(stale) = self.host.stale_split() {
             let named = |hub: &Option<Hub>| matches!(hub, Some(h) if h.target.address == stale.hub);
@@ -325,6 +329,8 @@ impl<H: UsbHost> UsbNet<H> {
         self.tree.work = Work::Enumerate { place, speed, offered, enumerator };
     }
 
+    #[cold]
+    #[inline(never)]
     fn enumerate(&mut self, now: Micros) -> bool {
         let Work::Enumerate { place, speed, offered, enumerator } = &mut self.tree.work else {
             return false;
@@ -441,6 +447,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Goes on with a request to a hub.
+    #[cold]
+    #[inline(never)]
     fn attend(&mut self, now: Micros, hub: u8, port: u8, step: Step) -> bool {
         let Some(target) = self.tree.hub(hub).map(|hub| hub.target) else {
             self.tree.work = Work::Idle;
@@ -591,8 +599,10 @@ impl<H: UsbHost> UsbNet<H> {
         let state = entry.state;
         if status.over_current() || look.seen & C_OVER_CURRENT != 0 {
             let known = matches!(state, PortState::Off { .. });
-            entry.failures = entry.failures.saturating_add(1);
             self.unplugged(now, at, PortState::Off { from: now.saturating_add(OFF) });
+            if let Some(entry) = self.tree.port(at) {
+                entry.failures = entry.failures.saturating_add(1);
+            }
             if !status.over_current() {
                 let pause = self.pause(at);
                 self.begin(n, port, Step::Repower, now.saturating_add(pause));
@@ -637,19 +647,24 @@ impl<H: UsbHost> UsbNet<H> {
 
     /// What was at a port is gone; `next` is what is known of it now.
     fn unplugged(&mut self, now: Micros, at: (u8, u8), next: PortState) {
-        let had_adapter = self.adapter.is_some();
         self.close_at(now, Some(at));
         let Some(port) = self.tree.port(at) else { return };
-        let before = core::mem::replace(&mut port.state, next);
+        let was_there = match port.state {
+            PortState::Device { .. } => true,
+            // It had failed, often because it was being pulled.
+            PortState::Pending { .. } => port.failures > 0,
+            _ => false,
+        };
+        port.state = next;
         if let PortState::Empty = next {
             // The next device is another one.
             (port.failures, port.flaps) = (0, 0);
         }
-        if let PortState::Device { .. } = before {
+        if was_there {
             count(&mut self.statistics.detaches);
             self.report(UsbEvent::Detached);
         }
-        if had_adapter && self.adapter.is_none() {
+        if self.adapter.is_none() {
             self.offer_spares(now);
         }
     }
@@ -661,6 +676,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// The device at `place` is given up for now, with all that is behind it.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn place_failed(&mut self, now: Micros, place: Place, stage: Stage, fault: Fault) {
         let Some(at) = place else {
             return self.fail(now, stage, fault);
@@ -688,6 +705,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Closes everything at and behind `place`.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn close_at(&mut self, now: Micros, place: Place) {
         if matches!(&self.adapter, Some(adapter) if self.tree.within(adapter.place, place)) {
             self.close_adapter(now);

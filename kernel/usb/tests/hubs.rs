@@ -323,9 +323,10 @@ fn an_adapter_that_breaks_down_is_enumerated_anew_by_its_port() {
     rig.link();
     for round in 0..5 {
         adapter.borrow_mut().faults.broken = vec![0x82];
-        rig.run(SECOND);
+        rig.run(250_000);
         adapter.borrow_mut().faults.broken.clear();
-        rig.run(5 * SECOND);
+        // Long enough to have proved itself.
+        rig.run(12 * SECOND);
         rig.link();
         rig.echo(&adapter, &frame(100, round));
     }
