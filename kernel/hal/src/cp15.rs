@@ -134,8 +134,9 @@ pub fn switch_tables(ops: &(impl Cp15Ops + ?Sized), l1: u32, dacr: u32) {
     forget_translations(ops);
 }
 
+/// Whatever was translated is translated anew, by the tables now in force.
 #[inline(always)]
-fn forget_translations(ops: &(impl Cp15Ops + ?Sized)) {
+pub fn forget_translations(ops: &(impl Cp15Ops + ?Sized)) {
     ops.tlb_invalidate();
     ops.branch_flush();
     ops.dsb();

@@ -177,10 +177,6 @@ impl Control {
                 "mcr p15, 0, {zero}, c13, c0, 0",
                 "mcr p15, 0, {zero}, c13, c0, 1",
                 "mcr p15, 0, {zero}, c15, c9, 0",
-                "mcr p15, 0, {zero}, c8, c7, 0",
-                "mcr p15, 0, {zero}, c7, c5, 6",
-                "mcr p15, 0, {zero}, c7, c10, 4",
-                "mcr p15, 0, {zero}, c7, c5, 4",
                 domains = in(reg) self.domains,
                 table = in(reg) self.table,
                 vectors = in(reg) self.vectors,
@@ -190,6 +186,8 @@ impl Control {
                 options(nostack, preserves_flags)
             );
         }
+        // SAFETY: translations are read again from the tables in force.
+        sk_hal::cp15::forget_translations(&unsafe { Cp15::new() });
     }
 }
 

@@ -133,6 +133,8 @@ fn build(repo: &Repo, tree: &Path, target: &Path) -> Result<Vec<PathBuf>> {
     let cargo = || {
         let mut cargo = repo.cargo();
         cargo.current_dir(tree).env("CARGO_TARGET_DIR", target).args(["test", "--no-run"]);
+        // What is wrapped is not pretty.
+        cargo.env("RUSTFLAGS", "-Awarnings");
         for (package, name, _) in SUITES {
             cargo.args(["--package", package]);
             if *name == *package.replace('-', "_") {
