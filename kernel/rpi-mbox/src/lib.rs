@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cpufreq;
+pub mod framebuffer;
 pub mod message;
 pub mod tags;
 mod transport;

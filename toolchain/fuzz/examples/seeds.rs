@@ -27,7 +27,7 @@ mod golden;
 
 fn main() {
     let seeds: Vec<(&str, &str, Vec<u8>)> =
-        [wire(), images(), boot(), adapters(), frames(), sessions()].concat();
+        [wire(), images(), boot(), adapters(), frames(), screens(), sessions()].concat();
     for (target, name, bytes) in seeds {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
         fs::create_dir_all(&folder).expect("a folder");
@@ -68,6 +68,58 @@ fn wire() -> Seeds {
         seeds.push(("control", name, bytes.to_vec()));
     }
     seeds
+}
+
+fn screens() -> Seeds {
+    // Three bytes of where it goes; two rows of three pixels of 8 bits, with two
+    // colours, and of 24 bits.
+    let header = |bits: u8, data: u8| {
+        let mut file = vec![0, 0, 100, b'B', b'M'];
+        file.resize(3 + 54, 0);
+        for (at, byte) in [(10, data), (14, 40), (18, 3), (22, 2), (26, 1), (28, bits)] {
+            file[3 + at] = byte;
+        }
+        file
+    };
+    let mut indexed = header(8, 62);
+    indexed[3 + 46] = 2;
+    indexed.extend([0, 0, 0, 0, 255, 255, 255, 0, 0, 1, 0, 0, 1, 0, 1, 0]);
+    let mut plain = header(24, 54);
+    plain.extend(0..24);
+    let format = |format: &[u8], arguments: &[u8]| {
+        let length = (format.len() as u16).to_le_bytes();
+        [&length, format, arguments].concat()
+    };
+    let numbers: Vec<u8> = (1..80).collect();
+    // What an honest firmware says of the sizes and bits it was asked for is
+    // already in the message; the words between stay as they are.
+    let words = |words: &[(u8, u32)]| -> Vec<u8> {
+        let word = |(skip, word): &(u8, u32)| [&[*skip][..], &word.to_le_bytes()].concat();
+        words.iter().flat_map(word).collect()
+    };
+    let answered = |bytes: u32| 1 << 31 | bytes;
+    let look = [(3, answered(8)), (0, 1280), (0, 720), (31, 0), (31, 0)];
+    let set = [
+        (3, answered(8)),
+        (4, answered(8)),
+        (4, answered(4)),
+        (4, answered(4)),
+        (4, answered(8)),
+        (4, answered(8)),
+        (0, 0xDC10_0000),
+        (0, 8 << 20),
+        (2, answered(4)),
+        (0, 2560),
+        (31, 0),
+    ];
+    vec![
+        ("bmp", "indexed", indexed),
+        ("bmp", "plain", plain),
+        ("printf", "numbers", format(b"%d %-8u|%#010x %+.3e %g %5.1f %lld%%", &numbers)),
+        ("printf", "text", format(b"%s|%-10.3s|%c %p", &[0, 0, 0, 0, 1, 0, 0, 0, 65, b'a', b'b', 0])),
+        ("text", "sizes", b"\x0chello\nworld\t\x01\x08large\xc3\xa4\x02\x09huge\nmore\x03\x05\0\x02\0\x07there\n\n".to_vec()),
+        ("framebuffer", "honest", [words(&look), words(&set)].concat()),
+    ]
 }
 
 fn images() -> Seeds {
@@ -142,6 +194,13 @@ fn adapters() -> Seeds {
         [&[mode][..], &parts, rest].concat()
     };
     let frame = piece(&[0x5A; 60]);
+    // Two frames of the LAN95xx, the second behind three bytes of padding.
+    let burst: Vec<u8> = [65_u8, 64]
+        .into_iter()
+        .flat_map(|length| {
+            [&[0, 0, length, 0][..], &vec![0x5A; usize::from((length + 3) & !3)]].concat()
+        })
+        .collect();
     vec![
         ("descriptors", "device", device.clone()),
         ("descriptors", "full", full.clone()),
@@ -150,6 +209,15 @@ fn adapters() -> Seeds {
         ("adapter", "plain", told(0, &[], &frame)),
         ("adapter", "full", told(2 | 4 | 32, &[&device, &full, &name], &frame)),
         ("adapter", "high", told(1 | 8, &[&high], &frame)),
+        ("lan95xx", "transfer", [&[0][..], &burst].concat()),
+        ("lan95xx", "high", [&[1][..], &piece(&burst), &piece(&[0, 0x80, 0, 0])].concat()),
+        ("lan95xx", "full", [&[3][..], &piece(&burst), &piece(&[])].concat()),
+        // HW_CFG and MII_DATA say something else.
+        (
+            "lan95xx",
+            "registers",
+            [&[5 | 0x80, 4, 0, 0, 0, 0, 4, 4, 0, 0, 0][..], &piece(&burst)].concat(),
+        ),
         ("adapter", "notice", told(64, &[], &[0xa1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
     ]
 }

@@ -11,7 +11,9 @@ mod boot;
 mod bytes;
 mod client;
 mod image;
+mod lan95xx;
 mod net;
+mod screen;
 mod session;
 mod wire;
 
@@ -19,7 +21,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 19] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -31,9 +33,14 @@ pub const TARGETS: [Target; 14] = [
     ("dtb", boot::dtb),
     ("descriptors", adapter::descriptors),
     ("adapter", adapter::adapter),
+    ("lan95xx", lan95xx::lan95xx),
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),
+    ("bmp", screen::bmp),
+    ("printf", screen::printf),
+    ("text", screen::text),
+    ("framebuffer", screen::framebuffer),
 ];
 
 /// Runs the target called `name`.

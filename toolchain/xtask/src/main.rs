@@ -13,6 +13,7 @@ mod demo;
 mod headers;
 mod image;
 mod judge;
+mod mutate_dma;
 mod newer_qemu;
 mod payloads;
 mod repo;
@@ -44,6 +45,8 @@ enum Verb {
     Sizes(sizes::Options),
     /// Build, start a board, and have it compute a file's MD5
     Demo(demo::Options),
+    /// Leave out each cache operation and barrier, and want a test to fail
+    MutateDma(mutate_dma::Options),
     /// Let Linux's drivers judge our model of the LAN9512, and QEMU's adapter ours of it
     Judge(judge::Options),
     /// Run all checks, as .ci/run does
@@ -71,6 +74,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Payloads => payloads::run_all(&repo),
         Verb::Sizes(options) => sizes::run(&repo, options),
         Verb::Demo(options) => demo::run(&repo, options),
+        Verb::MutateDma(options) => mutate_dma::mutate(&repo, options),
         Verb::Judge(options) => judge::run_judge(&repo, options),
         Verb::Test(options) => test::run_steps(&repo, options),
     }
