@@ -73,6 +73,16 @@ impl State {
     }
 }
 
+/// What [`Executive::check`] found wrong; the number is the slot's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// A slot with a period has no next tick, one without has one, or the tick
+    /// is farther away than the period.
+    Tick(usize),
+    /// A slot was due for longer than it may be.
+    Starved(usize),
+}
+
 /// Runs the slots of a table of `N` lines over one context.
 #[derive(Debug)]
 pub struct Executive<'t, Ctx, const N: usize> {
@@ -126,6 +136,28 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         let raised = self.events.any() || self.states.iter().any(|state| state.woken);
         let timed = self.states.iter().flat_map(|state| [state.tick, state.wish]).flatten();
         raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
+    }
+
+    /// Is the timetable sane, and was every slot served within `bound`
+    /// microseconds of the time it was due? To be asked after [`Executive::poll`].
+    ///
+    /// # Errors
+    /// The first slot of which that is not so.
+    pub fn check(&self, now: Micros, bound: Micros) -> Result<(), Broken> {
+        let late = |at: Option<Micros>| at.is_some_and(|at| at.saturating_add(bound) < now);
+        for (index, (slot, state)) in self.table.iter().zip(&self.states).enumerate() {
+            let sane = match (slot.period, state.tick) {
+                (0, tick) => tick.is_none(),
+                (period, tick) => tick.is_some_and(|tick| tick <= now.saturating_add(period)),
+            };
+            if !sane {
+                return Err(Broken::Tick(index));
+            }
+            if late(state.tick) || late(state.wish) {
+                return Err(Broken::Starved(index));
+            }
+        }
+        Ok(())
     }
 
     /// What was recorded, in the order of the table.
