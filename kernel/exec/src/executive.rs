@@ -89,6 +89,8 @@ pub struct Executive<'t, Ctx, const N: usize> {
     table: &'t [Slot<Ctx>; N],
     events: &'t Events,
     states: [State; N],
+    /// When the last poll began.
+    polled: Micros,
 }
 
 impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
@@ -99,7 +101,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         for (slot, state) in table.iter().zip(&mut states) {
             state.tick = (slot.period > 0).then_some(start);
         }
-        Self { table, events, states }
+        Self { table, events, states, polled: start }
     }
 
     /// Runs what is due, in the order of the table, each slot at most once.
@@ -109,6 +111,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
     /// caused, a later one still serves in the same pass.
     pub fn poll(&mut self, ctx: &mut Ctx, clock: &impl Clock) -> usize {
         let mut ran = 0;
+        self.polled = clock.now();
         for (index, slot) in self.table.iter().enumerate() {
             self.collect();
             let Some(state) = self.states.get_mut(index) else {
@@ -138,13 +141,14 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
     }
 
-    /// Is the timetable sane, and was every slot served within `bound`
-    /// microseconds of the time it was due? To be asked after [`Executive::poll`].
+    /// Is the timetable sane, and did the last [`Executive::poll`] serve every
+    /// slot whose period had come round `bound` microseconds before or earlier?
+    /// Time that goes by without the processor is no fault of the timetable, so
+    /// slots are judged by when the poll began, not by `now`.
     ///
     /// # Errors
     /// The first slot of which that is not so.
     pub fn check(&self, now: Micros, bound: Micros) -> Result<(), Broken> {
-        let late = |at: Option<Micros>| at.is_some_and(|at| at.saturating_add(bound) < now);
         for (index, (slot, state)) in self.table.iter().zip(&self.states).enumerate() {
             let sane = match (slot.period, state.tick) {
                 (0, tick) => tick.is_none(),
@@ -153,7 +157,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
             if !sane {
                 return Err(Broken::Tick(index));
             }
-            if late(state.tick) || late(state.wish) {
+            if state.tick.is_some_and(|tick| tick.saturating_add(bound) < self.polled) {
                 return Err(Broken::Starved(index));
             }
         }
