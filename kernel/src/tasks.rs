@@ -7,6 +7,7 @@
 //! because those arrive before the image is understood.
 
 mod board;
+mod limits;
 mod net;
 mod prepare;
 mod rates;
@@ -17,8 +18,9 @@ use crate::memory::Memory;
 use crate::region::Region;
 use crate::streams::Streams;
 use crate::task::{Context, Mode};
+use limits::Stop;
 use rates::Rates;
-use sk_abi::{Status, TaskInfo};
+use sk_abi::TaskInfo;
 use sk_drivers::mmu::PAGE;
 use sk_hal::{Clock, Micros};
 use sk_loader::Layout;
@@ -93,6 +95,7 @@ pub struct Tasks<K> {
     stack: u32,
     wall_ms: u32,
     cpu_ms: u32,
+    heartbeat_ms: u32,
     layout: Option<Layout>,
     services: Option<sk_services::Task>,
     info: TaskInfo,
@@ -104,10 +107,15 @@ pub struct Tasks<K> {
     parked: Option<Park>,
     started: Micros,
     deadline: Micros,
+    /// The present turn counts as processor time since then.
+    on_cpu: Option<Micros>,
     cpu_us: u64,
+    /// Signs of life seen, and when the last was.
+    beats: u32,
+    beaten: Micros,
     syscalls: u32,
     last_service: u16,
-    stop: Option<Status>,
+    stop: Option<Stop>,
     scrub_at: u32,
     /// Everything below is known to be zero in the low part of the region.
     clean_to: u32,
@@ -141,6 +149,7 @@ impl<K: Clock + Copy> Tasks<K> {
             stack: 0,
             wall_ms: 0,
             cpu_ms: 0,
+            heartbeat_ms: 0,
             layout: None,
             services: None,
             info: TaskInfo::default(),
@@ -152,7 +161,10 @@ impl<K: Clock + Copy> Tasks<K> {
             parked: None,
             started: 0,
             deadline: 0,
+            on_cpu: None,
             cpu_us: 0,
+            beats: 0,
+            beaten: 0,
             syscalls: 0,
             last_service: 0,
             stop: None,
@@ -166,9 +178,14 @@ impl<K: Clock + Copy> Tasks<K> {
         matches!(self.state, State::Running)
     }
 
-    /// When the payload must be ended, while one runs.
-    pub fn deadline(&self) -> Micros {
-        self.deadline
+    /// See [`Memory::tables`].
+    pub fn tables(&self) -> [&[u32]; 2] {
+        self.memory.tables()
+    }
+
+    /// Does it wait for something? Then the processor is the kernel's.
+    pub fn is_waiting(&self) -> bool {
+        self.parked.is_some()
     }
 
     /// A line the payload logged, once.

@@ -1,5 +1,6 @@
 //! What the session engine asks of a board ([`Board`]), over the task region.
 
+use super::limits::Stop;
 use super::{HEAP_DEFAULT, SCRUB_STEP, Span, State, Tasks};
 use crate::direct;
 use crate::gates;
@@ -92,6 +93,7 @@ impl<K: Clock + Copy> Board for Tasks<K> {
         let limit = |asked, most| if asked == 0 && most != u32::MAX { most } else { asked };
         self.wall_ms = limit(m.time.wall_ms, quotas.wall_ms);
         self.cpu_ms = limit(m.time.cpu_ms, quotas.cpu_ms);
+        self.heartbeat_ms = m.time.heartbeat_ms;
         self.mode = mode;
         self.args = m.args.clone();
         let drop_oldest = m.has(flags::DROP_OLDEST);
@@ -135,15 +137,10 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn start(&mut self, now: Micros) {
-        let most = self.facts.wall_ms_max;
-        let wall = if self.wall_ms == 0 { most } else { self.wall_ms.min(most) };
         self.rates.started(self.client, now);
-        self.started = now;
-        self.deadline = now.saturating_add(u64::from(wall) * 1000);
-        self.cpu_us = 0;
+        self.start_clocks(now);
         self.syscalls = 0;
         self.last_service = 0;
-        self.stop = None;
         self.parked = None;
         self.streams.begin();
         if let Some(client) = self.config.and_then(|c| c.clients().get(self.client)) {
@@ -166,7 +163,13 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn stop(&mut self, why: Status) {
-        if self.is_running() {
+        if !self.is_running() || self.stop.is_some() {
+            return;
+        }
+        self.stop = Some(Stop::new(why, self.clock.now()));
+        self.streams.request_stop();
+        if self.parked.is_some() {
+            // It cannot look whether it should stop.
             self.finish(why, 0, None);
         }
     }
