@@ -74,20 +74,25 @@ fn timer() -> SysTimer<Mmio> {
     SysTimer::new(unsafe { Mmio::new(map::SYSTEM_TIMER) })
 }
 
+#[inline(never)]
 fn load() -> [u32; WORDS] {
-    let at = map::CRASH_RECORD as *const [u32; WORDS];
-    // SAFETY: mapped, aligned memory of ours that no reference points to; words
-    // of any value.
-    unsafe { at.read_volatile() }
+    let mut words = [0; WORDS];
+    for (at, word) in (map::CRASH_RECORD..).step_by(4).zip(&mut words) {
+        // SAFETY: mapped, aligned memory of ours that no reference points to;
+        // words of any value.
+        *word = unsafe { (at as *const u32).read_volatile() };
+    }
+    words
 }
 
+#[inline(never)]
 fn store(record: &Record) {
-    let at = map::CRASH_RECORD as *mut [u32; WORDS];
-    // SAFETY: as in `load`; the range is that of the record.
-    unsafe {
-        at.write_volatile(record.words());
-        cp15::clean_range(map::CRASH_RECORD, map::CRASH_RECORD + 4 * WORDS as u32 - 1);
+    for (at, word) in (map::CRASH_RECORD..).step_by(4).zip(record.words()) {
+        // SAFETY: as in `load`.
+        unsafe { (at as *mut u32).write_volatile(word) }
     }
+    // SAFETY: the range is that of the record.
+    unsafe { cp15::clean_range(map::CRASH_RECORD, map::CRASH_RECORD + 4 * WORDS as u32 - 1) }
     cp15::dsb();
 }
 
@@ -149,7 +154,7 @@ pub fn note(cause: LastEnd, detail: u32, registers: &Registers, text: fmt::Argum
 
 /// Ends this boot: reset, or a stop when that has been in vain. The words that
 /// `tell` writes go to the UART first. Entered anew, it does not try again.
-pub fn end(tell: impl FnOnce(&mut Emergency)) -> ! {
+pub fn end(tell: &dyn Fn(&mut Emergency)) -> ! {
     cp15::mask_fiq();
     if ENDING.load(Ordering::Relaxed) >= 2 {
         reset();

@@ -30,7 +30,7 @@ extern "C" fn kernel_fault(kind: u32, frame: &[u32; 16], cpsr: u32) -> ! {
     }
     let pc = frame.last().copied().unwrap_or(0);
     crash::note(cause, kind, &registers, format_args!("{name} at {pc:#x}"));
-    crash::end(|out| {
+    crash::end(&|out| {
         let _ = writeln!(out, "\r\n*** kernel fault: {name}\r");
         for (row, values) in frame.chunks(4).enumerate() {
             for (i, value) in values.iter().enumerate() {
@@ -46,7 +46,7 @@ extern "C" fn kernel_fault(kind: u32, frame: &[u32; 16], cpsr: u32) -> ! {
 fn panic(info: &core::panic::PanicInfo) -> ! {
     let line = info.location().map_or(0, core::panic::Location::line);
     crash::note(LastEnd::Panic, line, &[0; _], format_args!("{info}"));
-    crash::end(|out| {
+    crash::end(&|out| {
         let _ = write!(out, "\r\n*** kernel {info}");
     })
 }

@@ -194,7 +194,6 @@ impl Kernel {
             Executive::new(&TABLE, &EVENTS, timer.now());
         EVENTS.raise(USB | SESSION | CONSOLE);
         loop {
-            let began = timer.now();
             let ran = self.tasks.is_running();
             executive.poll(&mut self, &timer);
             self.watch_over(&executive);
@@ -207,7 +206,7 @@ impl Kernel {
             if ran && !self.tasks.is_waiting() {
                 // The payload could have had this time.
                 let now = timer.now();
-                self.share.spend(now, now.saturating_sub(began));
+                self.share.spend(now, now.saturating_sub(executive.polled()));
                 let more = EVENTS.any() && self.share.is_left(now);
                 if more && now < self.tasks.next_look(now) {
                     continue;

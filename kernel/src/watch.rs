@@ -120,12 +120,12 @@ impl Watch {
 impl Kernel {
     /// After each pass of the executive: the way to the watchdogs.
     pub(crate) fn watch_over(&mut self, executive: &Executive<'_, Self, SLOTS>) {
-        let now = self.timer.now();
-        let running = self.tasks.is_running();
-        let known = !running || self.server.phase() == Phase::Running;
+        // The clock was read for the poll; to read it again is dear.
+        let now = executive.polled();
+        let (tasks, server) = (&*self.tasks, &*self.server);
         let Watch { guard, setting, .. } = &mut self.watch;
         let checked = guard.pass(now, || {
-            executive.check(now, LATE).map_err(Wrong::Timetable)?;
+            executive.check(self.timer.now(), LATE).map_err(Wrong::Timetable)?;
             if !canaries::live() {
                 return Err(Wrong::Stack);
             }
@@ -134,12 +134,13 @@ impl Kernel {
             if let Some(which) = right.iter().zip(&present).position(|(a, b)| a != b) {
                 return Err(Wrong::Setting(which));
             }
+            let known = !tasks.is_running() || server.phase() == Phase::Running;
             if known { Ok(()) } else { Err(Wrong::Phase) }
         });
         if let Err(wrong) = checked {
             let (code, text) = (wrong.code(), wrong.text());
             crash::note(LastEnd::Invariant, code, &[0; _], format_args!("{text} ({code:#x})"));
-            crash::end(|out| {
+            crash::end(&|out| {
                 use core::fmt::Write;
                 let _ = write!(out, "\r\n*** kernel invariant {code:#x}: {text}");
             });
@@ -159,7 +160,7 @@ impl Kernel {
             if now < at {
                 return Some(at);
             }
-            crash::end(|out| {
+            crash::end(&|out| {
                 use core::fmt::Write;
                 let what = AREAS.get(area).copied().unwrap_or_default();
                 let _ = write!(out, "\r\n*** INTEGRITY: {what} changed in memory");

@@ -211,5 +211,5 @@ impl Record {
 fn checksum(words: &[u32; WORDS]) -> u32 {
     let mut sum = crate::integrity::Sum::new();
     sum.add(words.get(..AT_SUM).unwrap_or(&[]));
-    sum.value().0 ^ sum.value().1.rotate_left(16) ^ MAGIC
+    sum.value() ^ MAGIC
 }

@@ -111,13 +111,15 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
     /// caused, a later one still serves in the same pass.
     pub fn poll(&mut self, ctx: &mut Ctx, clock: &impl Clock) -> usize {
         let mut ran = 0;
-        self.polled = clock.now();
         for (index, slot) in self.table.iter().enumerate() {
             self.collect();
             let Some(state) = self.states.get_mut(index) else {
                 break;
             };
             let start = clock.now();
+            if index == 0 {
+                self.polled = start;
+            }
             if !state.is_due(start) {
                 continue;
             }
@@ -139,6 +141,12 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         let raised = self.events.any() || self.states.iter().any(|state| state.woken);
         let timed = self.states.iter().flat_map(|state| [state.tick, state.wish]).flatten();
         raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
+    }
+
+    /// When the last poll began.
+    #[must_use]
+    pub const fn polled(&self) -> Micros {
+        self.polled
     }
 
     /// Is the timetable sane, and did the last [`Executive::poll`] serve every
