@@ -107,6 +107,8 @@ pub struct Tasks<K> {
     parked: Option<Park>,
     started: Micros,
     deadline: Micros,
+    /// From then on `task.should_stop` is 1.
+    last_call: Micros,
     /// The present turn counts as processor time since then.
     on_cpu: Option<Micros>,
     cpu_us: u64,
@@ -161,6 +163,7 @@ impl<K: Clock + Copy> Tasks<K> {
             parked: None,
             started: 0,
             deadline: 0,
+            last_call: 0,
             on_cpu: None,
             cpu_us: 0,
             beats: 0,

@@ -41,6 +41,7 @@ impl<K: Clock + Copy> Tasks<K> {
         let wall = if self.wall_ms == 0 { most } else { self.wall_ms.min(most) };
         self.started = now;
         self.deadline = now.saturating_add(us(wall));
+        self.last_call = self.deadline - (us(wall) / 10).min(LAST_CALL);
         (self.on_cpu, self.cpu_us) = (None, 0);
         (self.beats, self.beaten) = (0, now);
         self.stop = None;
@@ -59,8 +60,7 @@ impl<K: Clock + Copy> Tasks<K> {
         if beats != self.beats {
             (self.beats, self.beaten) = (beats, now);
         }
-        let allowed = self.deadline - self.started;
-        if now >= self.deadline - (allowed / 10).min(LAST_CALL) {
+        if now >= self.last_call {
             self.streams.request_stop();
         }
         let silent = us(self.heartbeat_ms);

@@ -31,6 +31,9 @@ impl<K: Clock + Copy> Tasks<K> {
         }
         let now = self.clock.now();
         self.charge(now);
+        if turn != Turn::Interrupted {
+            return turn;
+        }
         // At once, not after what others may do in between.
         match self.overdue(now) {
             Some(status) => self.finish(status, 0, None),
