@@ -208,7 +208,7 @@ impl Kernel {
                 let now = timer.now();
                 self.share.spend(now, now.saturating_sub(executive.polled()));
                 let more = EVENTS.any() && self.share.is_left(now);
-                if more && now < self.tasks.next_look(now) {
+                if more && now < self.tasks.next_look() {
                     continue;
                 }
             }
@@ -232,7 +232,7 @@ impl Kernel {
         let mut due = None;
         loop {
             let now = self.timer.now();
-            let at = (now + TICK).min(self.tasks.next_look(now).max(now + 1));
+            let at = (now + TICK).min(self.tasks.next_look().max(now + 1));
             let turn = if self.wake_by(now, at) {
                 self.tasks.turn(&mut Wire { net: self.net, usb: self.usb })
             } else {

@@ -18,7 +18,7 @@ use crate::memory::Memory;
 use crate::region::Region;
 use crate::streams::Streams;
 use crate::task::{Context, Mode};
-use limits::Stop;
+use limits::Clocks;
 use rates::Rates;
 use sk_abi::TaskInfo;
 use sk_drivers::mmu::PAGE;
@@ -105,19 +105,9 @@ pub struct Tasks<K> {
     mode: Mode,
     context: Context,
     parked: Option<Park>,
-    started: Micros,
-    deadline: Micros,
-    /// From then on `task.should_stop` is 1.
-    last_call: Micros,
-    /// The present turn counts as processor time since then.
-    on_cpu: Option<Micros>,
-    cpu_us: u64,
-    /// Signs of life seen, and when the last was.
-    beats: u32,
-    beaten: Micros,
+    clocks: Clocks,
     syscalls: u32,
     last_service: u16,
-    stop: Option<Stop>,
     scrub_at: u32,
     /// Everything below is known to be zero in the low part of the region.
     clean_to: u32,
@@ -161,16 +151,9 @@ impl<K: Clock + Copy> Tasks<K> {
             mode: Mode::Shielded,
             context: Context::empty(),
             parked: None,
-            started: 0,
-            deadline: 0,
-            last_call: 0,
-            on_cpu: None,
-            cpu_us: 0,
-            beats: 0,
-            beaten: 0,
+            clocks: Clocks::STOPPED,
             syscalls: 0,
             last_service: 0,
-            stop: None,
             scrub_at: 0,
             clean_to: region.start,
         }

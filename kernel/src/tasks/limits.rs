@@ -24,27 +24,79 @@ pub(super) struct Stop {
     by: Micros,
 }
 
-impl Stop {
-    pub(super) const fn new(why: Status, now: Micros) -> Self {
-        Self { why, asked: now, by: now.saturating_add(GRACE) }
-    }
-}
-
 const fn us(ms: u32) -> Micros {
     ms as Micros * 1000
 }
 
-impl<K: Clock + Copy> Tasks<K> {
-    /// Time begins to count.
-    pub(super) fn start_clocks(&mut self, now: Micros) {
-        let most = self.facts.wall_ms_max;
-        let wall = if self.wall_ms == 0 { most } else { self.wall_ms.min(most) };
-        self.started = now;
-        self.deadline = now.saturating_add(us(wall));
-        self.last_call = self.deadline - (us(wall) / 10).min(LAST_CALL);
-        (self.on_cpu, self.cpu_us) = (None, 0);
-        (self.beats, self.beaten) = (0, now);
-        self.stop = None;
+/// The clocks of one run. Looked at in every turn, so what can be known before
+/// is: a turn that is not the last compares twice.
+pub(super) struct Clocks {
+    pub(super) started: Micros,
+    pub(super) deadline: Micros,
+    /// Processor time, and how much of it there may be.
+    pub(super) cpu_us: u64,
+    cpu_most: u64,
+    /// The present turn counts as processor time since then.
+    on_cpu: Option<Micros>,
+    /// Longest time without a sign of life; 0 = none is asked for.
+    silence: Micros,
+    /// Signs of life seen, and when the last was.
+    beats: u32,
+    beaten: Micros,
+    pub(super) stop: Option<Stop>,
+    /// `task.should_stop` becomes 1 then; never, once it has.
+    last_call: Micros,
+    /// The earliest end by anything but processor time.
+    pub(super) limit: Micros,
+}
+
+impl Clocks {
+    pub(super) const STOPPED: Self = Self {
+        started: 0,
+        deadline: 0,
+        cpu_us: 0,
+        cpu_most: u64::MAX,
+        on_cpu: None,
+        silence: 0,
+        beats: 0,
+        beaten: 0,
+        stop: None,
+        last_call: Micros::MAX,
+        limit: 0,
+    };
+
+    /// From `now` on; limits in milliseconds, 0 = none but for `wall`.
+    pub(super) fn start(now: Micros, wall: u32, cpu: u32, silence: u32) -> Self {
+        let deadline = now.saturating_add(us(wall));
+        let mut clocks = Self {
+            started: now,
+            deadline,
+            cpu_most: if cpu == 0 { u64::MAX } else { us(cpu) },
+            silence: us(silence),
+            beaten: now,
+            last_call: deadline - (us(wall) / 10).min(LAST_CALL),
+            ..Self::STOPPED
+        };
+        clocks.set_limit();
+        clocks
+    }
+
+    fn set_limit(&mut self) {
+        let beat =
+            if self.silence == 0 { Micros::MAX } else { self.beaten.saturating_add(self.silence) };
+        let stop = self.stop.map_or(Micros::MAX, |stop| stop.by);
+        self.limit = self.deadline.min(beat).min(stop);
+    }
+
+    /// It is told to stop.
+    pub(super) fn stop(&mut self, why: Status, now: Micros) {
+        self.stop = Some(Stop { why, asked: now, by: now.saturating_add(GRACE) });
+        self.set_limit();
+    }
+
+    /// A turn begins.
+    pub(super) fn resume(&mut self, now: Micros) {
+        self.on_cpu = Some(now);
     }
 
     /// The present turn is over: what it took is processor time.
@@ -54,38 +106,39 @@ impl<K: Clock + Copy> Tasks<K> {
         }
     }
 
-    /// Why it must be ended now, if it must. Between turns.
-    pub(super) fn overdue(&mut self, now: Micros) -> Option<Status> {
-        let beats = self.streams.beats();
-        if beats != self.beats {
-            (self.beats, self.beaten) = (beats, now);
-        }
-        if now >= self.last_call {
-            self.streams.request_stop();
-        }
-        let silent = us(self.heartbeat_ms);
+    /// Why the payload must be ended now, if it must; between turns.
+    fn judge(&self, now: Micros) -> Option<Status> {
         match self.stop {
             Some(stop) if now >= stop.by => Some(stop.why),
             _ if now >= self.deadline => Some(Status::WALL_DEADLINE),
-            _ if self.cpu_ms != 0 && self.cpu_us >= us(self.cpu_ms) => Some(Status::CPU_LIMIT),
-            _ if silent != 0 && now >= self.beaten + silent => Some(Status::HEARTBEAT),
+            _ if self.cpu_us >= self.cpu_most => Some(Status::CPU_LIMIT),
+            _ if now >= self.limit => Some(Status::HEARTBEAT),
             _ => None,
         }
     }
+}
 
-    /// When it must be looked at again, whether it waits or not.
-    pub(super) fn limit(&self) -> Micros {
-        let silent = us(self.heartbeat_ms);
-        let beat = if silent == 0 { Micros::MAX } else { self.beaten + silent };
-        self.deadline.min(beat).min(self.stop.map_or(Micros::MAX, |stop| stop.by))
+impl<K: Clock + Copy> Tasks<K> {
+    /// Why it must be ended now, if it must. Between turns.
+    pub(super) fn overdue(&mut self, now: Micros) -> Option<Status> {
+        if self.clocks.silence != 0 {
+            let beats = self.streams.beats();
+            if beats != self.clocks.beats {
+                (self.clocks.beats, self.clocks.beaten) = (beats, now);
+                self.clocks.set_limit();
+            }
+        }
+        if now >= self.clocks.last_call {
+            self.clocks.last_call = Micros::MAX;
+            self.streams.request_stop();
+        }
+        let clocks = &self.clocks;
+        if now < clocks.limit && clocks.cpu_us < clocks.cpu_most { None } else { clocks.judge(now) }
     }
 
-    /// When it must be looked at again, if it runs from `now` on.
-    pub fn next_look(&self, now: Micros) -> Micros {
-        let cpu = match self.cpu_ms {
-            0 => Micros::MAX,
-            ms => now.saturating_add(us(ms).saturating_sub(self.cpu_us)),
-        };
-        self.limit().min(cpu)
+    /// When it must be looked at, besides every tick: to be a tick late with the
+    /// processor time is good enough.
+    pub fn next_look(&self) -> Micros {
+        self.clocks.limit
     }
 }

@@ -24,13 +24,16 @@ impl<K: Clock + Copy> Tasks<K> {
         if let Some(status) = self.overdue(now) {
             return self.finish(status, 0, None);
         }
-        self.on_cpu = Some(now);
+        self.clocks.resume(now);
         let turn = self.go_on(wire);
         if turn == Turn::Over {
             return turn;
         }
         let now = self.clock.now();
-        self.charge(now);
+        self.clocks.charge(now);
+        if turn != Turn::Interrupted {
+            return turn;
+        }
         if turn != Turn::Interrupted {
             return turn;
         }
@@ -77,7 +80,7 @@ impl<K: Clock + Copy> Tasks<K> {
     }
 
     fn waiting(&self) -> Turn {
-        let limit = self.limit();
+        let limit = self.clocks.limit;
         match self.parked {
             Some(Park::SleepUntil(at)) => Turn::Waiting(at.min(limit)),
             Some(Park::Receive(wait)) => Turn::Network(wait.until.min(limit)),
@@ -168,7 +171,7 @@ impl<K: Clock + Copy> Tasks<K> {
             sp: c.r[13],
             cpsr: c.cpsr,
             r: c.r.first_chunk().copied().unwrap_or_default(),
-            elapsed_us: u32::try_from(self.clock.now() - self.started).unwrap_or(u32::MAX),
+            elapsed_us: u32::try_from(self.clock.now() - self.clocks.started).unwrap_or(u32::MAX),
             base: self.layout.as_ref().map_or(0, |l| l.area(Part::Text).start),
         }
     }
@@ -194,10 +197,10 @@ impl<K: Clock + Copy> Tasks<K> {
             }
         }
         let now = self.clock.now();
-        self.charge(now);
+        self.clocks.charge(now);
         let usage = Usage {
-            cpu_us: self.cpu_us,
-            wall_us: now - self.started,
+            cpu_us: self.clocks.cpu_us,
+            wall_us: now - self.clocks.started,
             // A direct payload may have written anything over the heap's numbers.
             peak_mem: self
                 .services
@@ -208,7 +211,7 @@ impl<K: Clock + Copy> Tasks<K> {
         };
         // Who was told to stop has been stopped, even if it came to its end by
         // itself; but a crash is worth being told.
-        let (status, detail) = match self.stop.take() {
+        let (status, detail) = match self.clocks.stop.take() {
             Some(stop) if !status.is_fault() => {
                 (stop.why, u32::try_from(now - stop.asked).unwrap_or(u32::MAX))
             }
