@@ -8,12 +8,12 @@
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering};
-use sk_bcm2835::{Mmio, cp15, map};
+use sk_bcm2835::{Cp15, Mmio, cp15, map};
 use sk_drivers::crash::{REGISTERS, ROW, Record, State, WORDS};
 use sk_drivers::pm::Pm;
 use sk_drivers::systimer::SysTimer;
 use sk_drivers::watchdog;
-use sk_hal::{Bus32, Clock, Micros};
+use sk_hal::{Bus32, Clock, Cp15Ops, Micros};
 use sk_wire::LastEnd;
 
 /// The UART in an emergency: polled, each byte waited for a bounded time.
@@ -68,6 +68,9 @@ static ENDING: AtomicU32 = AtomicU32::new(0);
 /// on over a warm reset in some emulators.
 static BEGAN_MS: AtomicU32 = AtomicU32::new(0);
 
+// SAFETY: used for barriers, and to write the record's lines back.
+const CORE: Cp15 = unsafe { Cp15::new() };
+
 fn timer() -> SysTimer<Mmio> {
     // SAFETY: the system timer, mapped as device memory; it is read here, and
     // its compare 3 is this module's.
@@ -91,9 +94,8 @@ fn store(record: &Record) {
         // SAFETY: as in `load`.
         unsafe { (at as *mut u32).write_volatile(word) }
     }
-    // SAFETY: the range is that of the record.
-    unsafe { cp15::clean_range(map::CRASH_RECORD, map::CRASH_RECORD + 4 * WORDS as u32 - 1) }
-    cp15::dsb();
+    sk_hal::cp15::clean(&CORE, map::CRASH_RECORD, 4 * WORDS as u32);
+    CORE.dsb();
 }
 
 /// What the boot before left, if it left anything.
@@ -180,7 +182,7 @@ fn power() -> Pm<Mmio> {
 }
 
 fn reset() -> ! {
-    cp15::dsb();
+    CORE.dsb();
     power().reboot();
     loop {
         cp15::wfi();
@@ -202,7 +204,7 @@ pub static STRIKES: AtomicU32 = AtomicU32::new(0);
 #[unsafe(no_mangle)]
 extern "C" fn fiq_strike() -> u32 {
     // The interrupted code may have a read of another peripheral under way.
-    cp15::dmb();
+    CORE.dmb();
     u32::from(watchdog::strike(&timer(), &STRIKES))
 }
 

@@ -113,7 +113,7 @@ impl Memory {
 
     /// First-level table and pool, for those who check that they are as they were.
     pub fn tables(&self) -> [&[u32]; 2] {
-        let (l1, pool) = self.mapper.tables();
+        let (l1, pool) = self.tables.words();
         [l1, pool.as_flattened()]
     }
 

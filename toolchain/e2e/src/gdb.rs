@@ -53,6 +53,16 @@ impl Stopped {
     fn ask(&mut self, packet: &str) -> String {
         let sum = packet.bytes().fold(0u8, u8::wrapping_add);
         write!(self.0, "${packet}#{sum:02x}").expect("sent");
+        loop {
+            let answer = self.packet();
+            // That it stands still is told unasked, too.
+            if packet == "?" || !answer.starts_with('T') {
+                return answer;
+            }
+        }
+    }
+
+    fn packet(&mut self) -> String {
         let mut answer = Vec::new();
         let mut byte = [0];
         while !answer.ends_with(b"#") {
