@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use e2e::bench::{Desk, ended, payload};
 use sk_client::{
-    Addressing, Client, Error, Events, Limits, Receipt, Selector, Status, Step, Store, Task,
+    Addressing, Client, Error, Events, Limits, Patience, Receipt, Selector, Status, Step, Store,
+    Task,
 };
 use sk_emulator::Board;
 
@@ -79,6 +80,8 @@ impl Bench {
         let mut client = Client::new(store);
         client.targets = vec![address];
         client.broadcast = false;
+        // Exact time may be much slower than the host's.
+        client.patience = Patience { connect: 60_000_000, busy: 1_000_000, silence: 60_000_000 };
         let known = client.find(&Selector::Address(address)).unwrap();
         let image = fs::read(built(&desk, "limits.c")).unwrap();
         let spin = fs::read(payload("spin")).unwrap();
