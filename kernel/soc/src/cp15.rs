@@ -65,6 +65,13 @@ operations! {
     }
 }
 
+/// Between the kernel's accesses to peripherals and those of a payload.
+#[inline(always)]
+pub fn hand_over_peripherals() {
+    // SAFETY: a barrier.
+    sk_hal::cp15::hand_over_peripherals(&unsafe { Cp15::new() });
+}
+
 /// Sleeps until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
 #[inline(always)]
 pub fn wfi() {
