@@ -10,8 +10,8 @@ struct State {
     woken: bool,
     /// Its next tick; `None` without a period.
     tick: Option<Micros>,
-    /// The time it asked for.
-    wish: Option<Micros>,
+    /// The sooner of that and the time it asked for; `Micros::MAX`: never.
+    due: Micros,
     runs: u32,
     last: Micros,
     worst: Micros,
@@ -26,7 +26,7 @@ impl State {
     const IDLE: Self = Self {
         woken: false,
         tick: None,
-        wish: None,
+        due: Micros::MAX,
         runs: 0,
         last: 0,
         worst: 0,
@@ -38,9 +38,7 @@ impl State {
     };
 
     fn is_due(&self, now: Micros) -> bool {
-        self.woken
-            || self.tick.is_some_and(|tick| tick <= now)
-            || self.wish.is_some_and(|wish| wish <= now)
+        self.woken || self.due <= now
     }
 
     /// Moves the tick past `now`. The grid stays where it is, so that a period
@@ -100,6 +98,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         let mut states = [State::IDLE; N];
         for (slot, state) in table.iter().zip(&mut states) {
             state.tick = (slot.period > 0).then_some(start);
+            state.due = state.tick.unwrap_or(Micros::MAX);
         }
         Self { table, events, states, polled: start }
     }
@@ -107,28 +106,29 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
     /// Runs what is due, in the order of the table, each slot at most once.
     /// Returns how many ran.
     ///
-    /// Time and events are looked at before every slot: what an earlier slot
-    /// caused, a later one still serves in the same pass.
+    /// Events are looked at before every slot, and time after every one that
+    /// ran: what an earlier slot caused, a later one still serves in the same
+    /// pass.
     pub fn poll(&mut self, ctx: &mut Ctx, clock: &impl Clock) -> usize {
         let mut ran = 0;
+        let mut now = clock.now();
+        self.polled = now;
         for (index, slot) in self.table.iter().enumerate() {
             self.collect();
             let Some(state) = self.states.get_mut(index) else {
                 break;
             };
-            let start = clock.now();
-            if index == 0 {
-                self.polled = start;
-            }
-            if !state.is_due(start) {
+            if !state.is_due(now) {
                 continue;
             }
             // Before it runs, so that an event during the run counts again.
             state.woken = false;
-            state.wish = None;
-            state.advance_tick(start, slot.period);
-            state.wish = (slot.run)(ctx, start);
-            state.record(clock.now().saturating_sub(start), slot.budget);
+            state.advance_tick(now, slot.period);
+            let wish = (slot.run)(ctx, now);
+            state.due = state.tick.unwrap_or(Micros::MAX).min(wish.unwrap_or(Micros::MAX));
+            let end = clock.now();
+            state.record(end.saturating_sub(now), slot.budget);
+            now = end;
             ran += 1;
         }
         ran
@@ -138,9 +138,17 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
     /// something is due, `None` if nothing ever will be.
     #[must_use]
     pub fn next_due(&self, now: Micros) -> Option<Micros> {
-        let raised = self.events.any() || self.states.iter().any(|state| state.woken);
-        let timed = self.states.iter().flat_map(|state| [state.tick, state.wish]).flatten();
-        raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
+        if self.events.any() {
+            return Some(now);
+        }
+        let mut first = Micros::MAX;
+        for state in &self.states {
+            if state.woken {
+                return Some(now);
+            }
+            first = first.min(state.due);
+        }
+        (first != Micros::MAX).then(|| first.max(now))
     }
 
     /// When the last poll began.

@@ -5,6 +5,8 @@
 //! what was inlined belong to the function they ended up in, so borders are
 //! blurred where the compiler blurs them.
 
+use std::path::{Path, PathBuf};
+
 use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::artefacts;
@@ -22,6 +24,26 @@ const LAYERS: [(&str, &[&str]); 7] = [
 
 /// Where payloads are, and what they are called.
 pub const PAYLOAD: &str = "4000000-1e000000:payload";
+
+/// The plugin's option that counts each instruction of the kernel.
+pub const EACH: &str = "each=8000-100000";
+
+/// Where such counts are to go, `$SK_PROFILE`.
+#[must_use]
+pub fn profile() -> Option<PathBuf> {
+    std::env::var_os("SK_PROFILE").map(PathBuf::from)
+}
+
+/// Keeps what the plugin wrote to `counts` as `NAME.txt`, if it is wanted.
+///
+/// # Panics
+/// If it cannot be kept.
+pub fn keep(counts: &Path, name: &str) {
+    if let Some(folder) = profile() {
+        std::fs::copy(counts, folder.join(format!("{name}.txt")))
+            .expect("the folder of $SK_PROFILE");
+    }
+}
 
 fn layer(name: &str) -> &'static str {
     let name = name.trim_start_matches(['<', '&', '_']);

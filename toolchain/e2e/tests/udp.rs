@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -71,8 +71,8 @@ impl Bench {
             let mut plugin = Plugin::built(out).expect("cargo builds it with this test");
             plugin.options =
                 e2e::layers::ranges().iter().map(|range| format!("range={range}")).collect();
-            if profile().is_some() {
-                plugin.options.push("each=8000-100000".into());
+            if e2e::layers::profile().is_some() {
+                plugin.options.push(e2e::layers::EACH.to_owned());
             }
             plugin
         });
@@ -220,11 +220,6 @@ fn ports_waits_and_the_next_task() {
     assert_eq!(result.unwrap().receipt.exit, 0);
 }
 
-/// Where the counts of each instruction are to go, `$SK_PROFILE`.
-fn profile() -> Option<PathBuf> {
-    std::env::var_os("SK_PROFILE").map(PathBuf::from)
-}
-
 /// Instructions from power on to the end of a task that sends back `count`
 /// datagrams, by layer; `""` is the whole board.
 fn counted(name: &str, count: u32, window: u32) -> BTreeMap<String, u64> {
@@ -238,9 +233,7 @@ fn counted(name: &str, count: u32, window: u32) -> BTreeMap<String, u64> {
     assert_eq!(result.unwrap().receipt.exit, 0);
     let Bench { board, dir: _dir, .. } = bench;
     board.quit(LONG).unwrap();
-    if let Some(folder) = profile() {
-        fs::copy(&out, folder.join(format!("{name}.txt"))).unwrap();
-    }
+    e2e::layers::keep(&out, name);
     let text = fs::read_to_string(out).unwrap();
     let mut counts = BTreeMap::new();
     for line in text.lines() {

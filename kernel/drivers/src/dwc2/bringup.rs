@@ -108,7 +108,8 @@ impl Stage {
             | Self::Reset { until }
             | Self::Recovery { until } => until,
             // A connection or its loss interrupts; this is for a lost one.
-            Self::Connect { .. } | Self::Ready => last_poll.saturating_add(100_000),
+            Self::Connect { .. } => last_poll.saturating_add(100_000),
+            Self::Ready => last_poll.saturating_add(500_000),
             _ => last_poll.saturating_add(1_000),
         }
     }

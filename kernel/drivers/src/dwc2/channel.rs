@@ -27,7 +27,7 @@ pub(super) const ERROR_PAUSE: Micros = 250;
 /// deadline runs, in case the interrupt is lost.
 const BUSY_FALLBACK: Micros = 10_000;
 /// The same for a bulk IN that may idle for hours.
-const IDLE_FALLBACK: Micros = 100_000;
+const IDLE_FALLBACK: Micros = 500_000;
 
 /// Who waits for a channel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
