@@ -118,7 +118,7 @@ impl<K: Clock + Copy> Tasks<K> {
             }
             Outcome::End(ending) => Some(self.finish(ending.status, ending.code, None)),
             Outcome::Fault(fault) => {
-                let mut record = self.record(fault.status(), 0, 0);
+                let mut record = self.record(fault.status(), 0, fault.number());
                 record.service = fault.service();
                 Some(self.finish(fault.status(), 0, Some(record)))
             }
