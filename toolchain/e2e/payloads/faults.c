@@ -124,6 +124,14 @@ static void f6_spin(void)
         ASM("");
 }
 
+/* ---- F7: what only a payload without the shield can do, and only on purpose */
+static void f7_flip(void)
+{
+    /* Every domain without permissions; then a byte of the kernel's code. */
+    ASM("mcr p15, 0, %0, c3, c0, 0\n mcr p15, 0, %1, c7, c5, 4" : : "r"(0xFFFFFFFF), "r"(0));
+    *(volatile uint8_t *)at ^= 1;
+}
+
 /* ---- F9: services */
 static void f9_unknown(void) { gate(127, 0, 0, 0, 0); }
 static void f9_unknown_large(void) { gate(0xFFFFFFFF, 0, 0, 0, 0); }
@@ -313,7 +321,7 @@ static const struct {
     CASE(read), CASE(write), CASE(own_text), CASE(own_input), CASE(own_info), CASE(above_stack),
     CASE(jump), CASE(f3_data), CASE(f3_stack), CASE(f3_smashed), CASE(f8_stub),
     CASE(f4_ldm), CASE(f4_ldrd), CASE(f4_strex), CASE(f4_plain), CASE(f5_recursion), CASE(f5_frame),
-    CASE(f6_spin), CASE(f9_unknown), CASE(f9_unknown_large), CASE(f9_write), CASE(f9_wraps),
+    CASE(f6_spin), CASE(f7_flip), CASE(f9_unknown), CASE(f9_unknown_large), CASE(f9_write), CASE(f9_wraps),
     CASE(f9_long), CASE(f9_over_the_end), CASE(f9_into_text), CASE(f9_into_kernel),
     CASE(f9_log_endless), CASE(f9_struct_outside), CASE(f9_struct_odd), CASE(f9_many),
     CASE(f10_until_null), CASE(f10_twice), CASE(f10_foreign), CASE(f11_int), CASE(f11_vfp),

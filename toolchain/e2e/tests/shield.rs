@@ -16,6 +16,7 @@ use sk_client::{
     Status, Store, Task, flags, receipt_flags,
 };
 use sk_emulator::{Board, Plugin};
+use sk_wire::control::LastEnd;
 
 /// What a run came to.
 struct Outcome {
@@ -90,6 +91,7 @@ impl Bench {
 
         let mut config = e2e::zero();
         config.blob = Some(made.blob);
+        config.reboot = true;
         config.plugin = count.map(|out| {
             let mut plugin = Plugin::built(out).expect("cargo builds it with this test");
             plugin.options = vec!["range=4000000-1c000000:payload".into()];
@@ -340,6 +342,23 @@ fn every_fault_shielded() {
 #[test]
 fn every_fault_direct() {
     every_case(true);
+}
+
+#[test]
+fn a_byte_of_the_kernel_flipped_by_a_direct_payload_is_found() {
+    let mut bench = Bench::new("flip", None, None);
+    let image = build(&bench.desk, "faults");
+    // Code that runs in a panic only.
+    let at = format!("{:x}", symbols()["rust_begin_unwind"]);
+    let args = ["f7_flip", &at];
+    assert_eq!(bench.run(&bench.owner, &image, &args, b"", false).status(), Status::UNDEF);
+    let outcome = bench.run(&bench.owner, &image, &args, b"", true);
+    assert_eq!(outcome.status(), Status::OK);
+    e2e::expect(&mut bench.board, "INTEGRITY: image changed in memory; resetting");
+    e2e::expect(&mut bench.board, &format!("last boot: {}", LastEnd::Integrity.text()));
+    e2e::expect(&mut bench.board, "DhcpBound");
+    let good = bench.run(&bench.owner, &image, &["f12_denormal"], b"", false);
+    assert_eq!(good.status(), Status::OK);
 }
 
 /// An image of ARM instructions alone.
