@@ -42,7 +42,6 @@ enter_task:
     msr     spsr_cxsf, r1
     clrex
     ldmia   r0, {r0-r14}^
-    nop
     movs    pc, lr
     .ltorg
 
@@ -51,7 +50,6 @@ enter_task:
     ldr     lr, =current_context
     ldr     lr, [lr]
     stmia   lr, {r0-r14}^
-    nop
     pop     {r1, r2}
     str     r1, [lr, #CTX_PC]
     str     r2, [lr, #CTX_CPSR]

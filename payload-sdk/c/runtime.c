@@ -100,27 +100,16 @@ MEMORY int memcmp(const void *a, const void *b, size_t len)
 }
 
 /* ARMv6 has no divide instruction; the compiler's own division comes here with
- * a divisor of 0 (Run-time ABI, section 4.3.2). */
-static __attribute__((noreturn, cold)) void division_by_zero(void)
+ * a divisor of 0 (Run-time ABI, section 4.3.2), by a branch: lr is still where
+ * the division stands. The number is the kernel's for it (DIV_ZERO). */
+__attribute__((naked, noreturn, cold)) void __aeabi_idiv0(void);
+__attribute__((naked, noreturn, cold)) void __aeabi_idiv0(void)
 {
-    static const char why[] = "division by zero";
-    void (*abort)(const void *, uint32_t) =
-        (void (*)(const void *, uint32_t))(uintptr_t)sk_resolve(SK_ID_TASK_ABORT);
-    if (abort)
-        abort(why, sizeof why - 1);
-    __builtin_trap();
+    __asm__ volatile("udf #0xD140");
 }
 
-int __aeabi_idiv0(int value);
-int __aeabi_idiv0(int value)
+__attribute__((naked, noreturn, cold)) void __aeabi_ldiv0(void);
+__attribute__((naked, noreturn, cold)) void __aeabi_ldiv0(void)
 {
-    (void)value;
-    division_by_zero();
-}
-
-long long __aeabi_ldiv0(long long value);
-long long __aeabi_ldiv0(long long value)
-{
-    (void)value;
-    division_by_zero();
+    __asm__ volatile("udf #0xD140");
 }

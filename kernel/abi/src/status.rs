@@ -124,7 +124,8 @@ pub struct FaultRecord {
     pub service: u16,
     /// Fault status register (DFSR or IFSR), 0 where it does not apply.
     pub fsr: u32,
-    /// Fault address register.
+    /// Fault address. SYSCALL_ARG: which parameter, from 0; SYSCALL_UNKNOWN: the
+    /// number that was called.
     pub far: u32,
     /// Program counter.
     pub pc: u32,

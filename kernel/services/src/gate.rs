@@ -154,6 +154,15 @@ impl Fault {
         }
     }
 
+    /// The `far` field of the fault record.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        match self {
+            Fault::Argument { arg, .. } => arg as u32,
+            Fault::Unknown { slot } => slot,
+        }
+    }
+
     /// The `service` field of the fault record: slot plus 1, 0 if there is no
     /// such slot.
     #[must_use]

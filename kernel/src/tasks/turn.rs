@@ -34,9 +34,6 @@ impl<K: Clock + Copy> Tasks<K> {
         if turn != Turn::Interrupted {
             return turn;
         }
-        if turn != Turn::Interrupted {
-            return turn;
-        }
         // At once, not after what others may do in between.
         match self.overdue(now) {
             Some(status) => self.finish(status, 0, None),
@@ -66,6 +63,11 @@ impl<K: Clock + Copy> Tasks<K> {
                     } else {
                         self.with_services(wire, |ctx| dispatch(slot, [a, b, c, d], ctx))
                     };
+                    // Nearly always, so at once: this loop is what a call costs.
+                    if let Outcome::Return(value) = outcome {
+                        self.answer(value);
+                        continue;
+                    }
                     if let Some(turn) = self.settle(outcome) {
                         return turn;
                     }
@@ -102,14 +104,19 @@ impl<K: Clock + Copy> Tasks<K> {
         call(&mut sk_services::Context { memory: &mut view, board: &mut desk, task })
     }
 
+    #[inline(always)]
+    fn answer(&mut self, value: u64) {
+        self.context.r[0] = value as u32;
+        self.context.r[1] = (value >> 32) as u32;
+        self.last_service = 0;
+    }
+
     /// Acts on what a service call came to; `None` = the payload goes on, or
     /// is parked.
     pub(super) fn settle(&mut self, outcome: Outcome) -> Option<Turn> {
         match outcome {
             Outcome::Return(value) => {
-                self.context.r[0] = value as u32;
-                self.context.r[1] = (value >> 32) as u32;
-                self.last_service = 0;
+                self.answer(value);
                 None
             }
             Outcome::Park(park) => {
@@ -118,7 +125,7 @@ impl<K: Clock + Copy> Tasks<K> {
             }
             Outcome::End(ending) => Some(self.finish(ending.status, ending.code, None)),
             Outcome::Fault(fault) => {
-                let mut record = self.record(fault.status(), 0, 0);
+                let mut record = self.record(fault.status(), 0, fault.number());
                 record.service = fault.service();
                 Some(self.finish(fault.status(), 0, Some(record)))
             }

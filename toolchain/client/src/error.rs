@@ -15,6 +15,7 @@ use crate::hex;
 use crate::jobs::Report;
 use crate::store::StoreError;
 
+mod faults;
 mod words;
 
 use words::{
@@ -63,6 +64,8 @@ pub struct Ended {
     pub wall: Option<Duration>,
     /// How it ended.
     pub report: Report,
+    /// Where in the source it failed, if somebody has looked: `src/main.rs:12`.
+    pub place: Option<String>,
 }
 
 impl Ended {

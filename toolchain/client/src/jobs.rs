@@ -274,6 +274,7 @@ impl Client {
                 board: board.name().into(),
                 wall: task.limits.wall,
                 report,
+                place: None,
             }))),
         }
     }

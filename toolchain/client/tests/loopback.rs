@@ -274,8 +274,8 @@ fn a_fault_is_one_sentence_and_139() {
     let (text, code) = fails(&rig, &Task::new(IMAGE, b""));
     assert_eq!(
         text,
-        "the payload failed on attic-1: access to an address that is not mapped (DATA_ABORT), \
-         touching 0x00000004 at offset 0x1234 of the image"
+        "the payload failed on attic-1: read of 0x00000004, through a null pointer (DATA_ABORT) \
+         at offset 0x1234 of the image"
     );
     assert_eq!(code, 139);
 }

@@ -11,6 +11,7 @@ mod card;
 mod clients;
 mod failure;
 mod kernel;
+mod lines;
 mod payload;
 mod sdk;
 mod stop;

@@ -4,27 +4,45 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sk_abi::status::FaultRecord;
 use sk_client::exit;
 use sk_pack::{BuildOptions, COptions, PackOptions, is_c, pack, pack_c, pack_payload};
 
 use crate::failure::Failure;
+use crate::lines;
 
 /// Reads or builds the payload at `path`.
 pub(crate) fn image(path: &Path, quiet: bool) -> Result<Vec<u8>, Failure> {
     if path.is_dir() {
         let options = BuildOptions { quiet, ..BuildOptions::default() };
-        return Ok(pack_payload(path, &options, PackOptions::default())?.1.bytes);
+        let (built, packed) = pack_payload(path, &options, PackOptions::default())?;
+        remember(&packed.bytes, &built.elf);
+        return Ok(packed.bytes);
     }
     if is_c(path) {
         let options = COptions { quiet, ..c_options() };
         let sources = [path.to_path_buf()];
-        return Ok(pack_c(&sources, &linked(path), &options, PackOptions::default())?.1.bytes);
+        let (built, packed) = pack_c(&sources, &linked(path), &options, PackOptions::default())?;
+        remember(&packed.bytes, &built.elf);
+        return Ok(packed.bytes);
     }
     let bytes = read(path)?;
     if is_elf(&bytes) {
-        return Ok(pack(&bytes, PackOptions::default())?.bytes);
+        let packed = pack(&bytes, PackOptions::default())?;
+        remember(&packed.bytes, path);
+        return Ok(packed.bytes);
     }
     Ok(bytes)
+}
+
+/// Notes what an image was made of, for the lines of its faults.
+pub(crate) fn remember(image: &[u8], elf: &Path) {
+    lines::remember(&cache_dir(), image, elf);
+}
+
+/// The line of the source that a fault of `image` belongs to.
+pub(crate) fn line_of(image: &[u8], fault: &FaultRecord) -> Option<String> {
+    lines::place(&cache_dir(), image, fault)
 }
 
 /// How C is compiled here.

@@ -185,6 +185,72 @@ fn nobody_gets_more_than_the_rule_allows() {
     }
 }
 
+/// Every two areas of every two attributes over six places in two MiB, mapped
+/// together, one after the other, and with the first taken away again: what the
+/// core would see is never writable and executable for a payload, and what is
+/// the kernel's or a device is never a payload's.
+#[test]
+fn no_order_of_calls_opens_a_page() {
+    const BASE: u32 = 0x0400_0000;
+    // The whole of a MiB, and pages at its edges and in the next.
+    let places = [
+        (0, SECTION),
+        (0, PAGE),
+        (SECTION - PAGE, SECTION),
+        (SECTION - PAGE, SECTION + PAGE),
+        (SECTION, 2 * SECTION),
+        (SECTION + PAGE, SECTION + 3 * PAGE),
+    ];
+    let probes = [0, PAGE, SECTION - PAGE, SECTION, SECTION + PAGE, SECTION + 2 * PAGE];
+    let holds = |t: &Tables, may: &dyn Fn(u32) -> Vec<Attr>| {
+        for probe in probes {
+            let seen = t.at(BASE + probe);
+            let promises: Vec<_> = may(probe).into_iter().map(promised).collect();
+            let seen_as = seen.map(|a| (a.privileged, a.user, a.execute));
+            assert!(seen_as.is_none() || promises.contains(&seen_as), "{probe:#x}: {seen_as:?}");
+            if let Some(access) = seen {
+                assert!(!(access.user.contains('w') && access.execute));
+                assert!(!access.device || (access.user.is_empty() && !access.execute));
+                assert_eq!(access.phys, BASE + probe);
+            }
+        }
+    };
+    let area = |(start, end): (u32, u32), attr| Area { start: BASE + start, end: BASE + end, attr };
+    for first in places {
+        for second in places {
+            for a in Attr::ALL {
+                for b in Attr::ALL {
+                    let areas = [area(first, a), area(second, b)];
+                    let within = |(start, end): (u32, u32), at| (start..end).contains(&at);
+                    let may = |at| {
+                        let mine = [(first, a), (second, b)];
+                        mine.into_iter().filter(|(p, _)| within(*p, at)).map(|(_, x)| x).collect()
+                    };
+                    let mut t = Tables::new(3);
+                    let together = t.mapper().map(&areas).is_ok();
+                    holds(&t, &may);
+                    let mut t = Tables::new(3);
+                    let mut mapper = t.mapper();
+                    let one = mapper.map(&areas[..1]).is_ok();
+                    let two = mapper.map(&areas[1..]).is_ok();
+                    // A guard is no mapping, so what comes later may lie on it.
+                    if a != Attr::Fault && b != Attr::Fault {
+                        assert_eq!(together, one && two, "{areas:x?}");
+                    }
+                    holds(&t, &may);
+                    if let (true, true) = (one, two) {
+                        let mut mapper = t.again();
+                        let gone = mapper.unmap(BASE + first.0, BASE + first.1).is_ok();
+                        if gone {
+                            holds(&t, &|at| if within(first, at) { vec![] } else { may(at) });
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_kernel_with_guards_maps_as_drawn() {
     let mut t = Tables::new(4);

@@ -5,10 +5,10 @@ use std::io;
 use std::time::Duration;
 
 use sk_abi::Status;
-use sk_abi::status::FaultRecord;
 use sk_wire::Roles;
+use sk_wire::control::receipt_flags;
 
-use super::{Aborted, Ended, exit};
+use super::{Aborted, Ended, exit, faults};
 
 /// Did the task, rather than the board, cause the refusal?
 pub(super) fn rejection_code(status: Status) -> u8 {
@@ -104,37 +104,24 @@ pub(super) fn ending(ended: &Ended) -> String {
         }
         Status::ABORTED_OPERATOR => format!("the payload was ended on {board} by an operator"),
         status if status.is_fault() => {
-            format!("the payload failed on {board}: {} ({})", status.text(), status.name())
+            let fault = ended.fault().copied().unwrap_or_default();
+            format!("the payload failed on {board}: {}", faults::what(status, &fault))
         }
         status => format!("the payload was ended on {board}: {}", status.text()),
     };
-    if let Some(fault) = ended.fault() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{}", place(status, fault));
+    // Writing to a string cannot fail.
+    match (ended.fault(), &ended.place) {
+        (_, Some(place)) => drop(write!(text, " at {place}")),
+        (Some(fault), None) => text.push_str(&faults::place(fault)),
+        (None, None) => {}
     }
     if !receipt.message.is_empty() {
         let _ = write!(text, ": {}", receipt.message.as_str());
     }
-    text
-}
-
-/// Largest distance of an instruction from the start of its image.
-const IMAGE_MAX: u32 = sk_abi::image::TEXT_MAX;
-
-/// Where it happened.
-fn place(status: Status, fault: &FaultRecord) -> String {
-    let touched = match status {
-        Status::DATA_ABORT | Status::ALIGNMENT | Status::KERNEL_ACCESS | Status::STACK => {
-            format!(", touching {:#010x}", fault.far)
-        }
-        _ => String::new(),
-    };
-    match fault.pc.checked_sub(fault.base) {
-        Some(offset) if offset < IMAGE_MAX => {
-            format!("{touched} at offset {offset:#x} of the image")
-        }
-        _ => format!("{touched} at {:#010x}, outside the image", fault.pc),
+    if receipt.flags & receipt_flags::UNSHIELDED != 0 {
+        text.push_str(" (it ran unshielded)");
     }
+    text
 }
 
 pub(super) fn aborted(how: Aborted) -> &'static str {

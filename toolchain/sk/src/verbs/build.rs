@@ -59,6 +59,7 @@ impl Args {
             sources => self.c(sources, pack)?,
         };
         payload::write(&path, &packed.bytes)?;
+        payload::remember(&packed.bytes, &built.elf);
         if !self.quiet {
             terminal::say(&format!("{}: {} bytes", built.name, packed.bytes.len()));
         }

@@ -37,6 +37,7 @@ impl Args {
             Failure { message: format!("{}: {}", self.elf.display(), failure.message), ..failure }
         })?;
         payload::write(&self.output, &packed.bytes)?;
+        payload::remember(&packed.bytes, &self.elf);
         terminal::say(packed.sizes.to_string().trim_end());
         Ok(())
     }

@@ -108,11 +108,14 @@ impl Args {
                 }
                 Ok(report.exit_code())
             }
-            Err(error) => Err(self.failure(error)),
+            Err(error) => Err(self.failure(error, &image)),
         }
     }
 
-    fn failure(&self, error: Error) -> Failure {
+    fn failure(&self, mut error: Error, image: &[u8]) -> Failure {
+        if let Error::Ended(ended) = &mut error {
+            ended.place = ended.fault().and_then(|fault| payload::line_of(image, fault));
+        }
         let details = match &error {
             Error::Ended(ended) if self.registers => ended.fault().map(registers::dump),
             _ => None,
