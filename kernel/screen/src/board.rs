@@ -176,13 +176,14 @@ fn header<const N: usize>(status: &Status<'_>, page: &mut Page<'_, N>) {
     badge.say(BACKGROUND, format_args!("{state:^14}"));
     badge.paper = BAND;
     badge.fill();
-    let (minutes, seconds) = (status.uptime / 60, status.uptime % 60);
+    // No seconds: a board that idles is laid out anew once a minute at most.
+    let minutes = status.uptime / 60;
     let (hours, minutes) = (minutes / 60, minutes % 60);
     let mut up = page.line(1, BAND);
     up.jump(side);
     match (hours / 24, hours % 24) {
-        (0, hours) => up.say(DIM, format_args!("up {hours}:{minutes:02}:{seconds:02}")),
-        (days, hours) => up.say(DIM, format_args!("up {days} d {hours:02}:{minutes:02}")),
+        (0, hours) => up.say(DIM, format_args!("up {hours} h {minutes} min")),
+        (days, hours) => up.say(DIM, format_args!("up {days} d {hours} h")),
     }
     up.fill();
 }

@@ -82,6 +82,18 @@ fn lines(grid: &mut Grid<CELLS>, text: &str) -> image::RgbImage {
     picture(&surface)
 }
 
+/// Whatever the compiler does with enums: a static grid belongs in .bss.
+#[test]
+#[allow(unsafe_code)]
+fn a_new_grid_is_all_zeros() {
+    static GRID: Grid<10> = Grid::new();
+    // SAFETY: the bytes of a static; those of padding are zero in one.
+    let bytes = unsafe {
+        std::slice::from_raw_parts((&raw const GRID).cast::<u8>(), size_of::<Grid<10>>())
+    };
+    assert!(bytes.iter().all(|b| *b == 0));
+}
+
 #[test]
 fn lines_wrap_and_scroll() {
     let mut grid = Grid::new();
