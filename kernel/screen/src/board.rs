@@ -6,7 +6,7 @@
 
 use crate::color::Color;
 use crate::font::{self, Size};
-use crate::grid::Grid;
+use crate::grid::{Cell, Grid};
 use crate::screen::BACKGROUND;
 use core::fmt::{self, Arguments, Write};
 
@@ -374,9 +374,10 @@ impl<const N: usize> Line<'_, N> {
     }
 
     fn blank(&mut self, column: u16, rows: u16) {
+        let blank = Cell::blank(self.paper);
         for column in self.column..column.min(self.end) {
             for row in 0..rows {
-                self.grid.put(column, self.row + row, 0, Size::Small, self.ink, self.paper);
+                self.grid.set(column, self.row.saturating_add(row), blank);
             }
         }
         self.column = self.column.max(column);

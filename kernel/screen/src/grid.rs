@@ -196,20 +196,22 @@ impl<const N: usize> Grid<N> {
     /// Puts a glyph into as many cells as its size takes.
     pub fn put(&mut self, column: u16, row: u16, glyph: u8, size: Size, ink: Color, paper: Color) {
         let (ink, paper) = (ink.to_565(), paper.to_565());
-        let first = match size {
+        let mut part = match size {
             Size::Small => 0,
             Size::Large => 1,
             Size::Huge => 5,
         };
         let n = size.cells();
-        for part in 0..n * n {
-            let (x, y) = (part % n, part / n);
-            // A space is the same in all its parts: less to paint.
-            let cell = match glyph {
-                0 => Cell { glyph: 0, part: 0, ink: 0, paper },
-                _ => Cell { glyph, part: first + part as u8, ink, paper },
-            };
-            self.set(column.saturating_add(x), row.saturating_add(y), cell);
+        for y in 0..n {
+            for x in 0..n {
+                // A space is the same in all its parts: less to paint.
+                let cell = match glyph {
+                    0 => Cell { glyph: 0, part: 0, ink: 0, paper },
+                    _ => Cell { glyph, part, ink, paper },
+                };
+                self.set(column.saturating_add(x), row.saturating_add(y), cell);
+                part += 1;
+            }
         }
     }
 
@@ -296,7 +298,9 @@ impl<const N: usize> Grid<N> {
         if column >= self.columns || row >= self.rows {
             return None;
         }
-        let row = (self.top + row) % self.rows;
+        // Without a division, which would be a call.
+        let row = self.top + row;
+        let row = if row >= self.rows { row - self.rows } else { row };
         Some(usize::from(row) * usize::from(self.columns) + usize::from(column))
     }
 }
