@@ -3,14 +3,11 @@
 //! The boot code's coarse map is left as soon as Rust runs: here text becomes
 //! read-only, everything else never-executed, and what nobody needs (the first
 //! page, the pages below the stacks, the VideoCore's memory, the task region)
-//! faults. Tables are edited through [`RegionMapper`]; the walker does not look
-//! into the data cache (TRM 3.2.13), so after an edit the tables are cleaned,
-//! and then the TLB is invalidated.
+//! faults. Edits are brought into force by [`Tables`].
 
-use core::arch::asm;
-use sk_bcm2835::cp15::{self, Control};
-use sk_bcm2835::map;
-use sk_drivers::mmu::{Area, Attr, DACR_CLIENTS, MapError, PAGE, RegionMapper};
+use sk_bcm2835::cp15::Control;
+use sk_bcm2835::{Cp15, map};
+use sk_drivers::mmu::{Area, Attr, DACR_CLIENTS, MapError, PAGE, RegionMapper, Tables};
 
 /// Coarse tables in the pool of `kernel.ld`.
 const L2_TABLES: usize = 32;
@@ -49,7 +46,7 @@ const fn page_up(at: u32) -> u32 {
 
 /// The kernel's tables.
 pub struct Memory {
-    mapper: RegionMapper<'static>,
+    tables: Tables<'static, Cp15>,
     control: Control,
 }
 
@@ -86,23 +83,12 @@ impl Memory {
                 area(map::PERIPHERALS, map::PERIPHERALS + map::PERIPHERALS_LEN, Attr::Device),
             ])
             .expect("kernel.ld lays the areas out apart");
-        let mut memory = Self { mapper, control: Control::read() };
-        memory.publish_tables();
-        // SAFETY: the new map holds this code, its stack, its data and the
-        // peripherals at the addresses they have now; caches hold no line of
-        // what is no longer mapped that anybody still wants.
-        unsafe {
-            asm!(
-                "mcr p15, 0, {dacr}, c3, c0, 0",
-                "mcr p15, 0, {ttb}, c2, c0, 0",
-                dacr = in(reg) DACR_CLIENTS,
-                ttb = in(reg) l1_phys,
-                options(nostack, preserves_flags)
-            );
-        }
-        memory.flush();
-        memory.control = Control::read();
-        memory
+        // SAFETY: the tables clean their own words, and the new map holds this
+        // code, its stack, its data and the peripherals at the addresses they
+        // have now.
+        let mut tables = Tables::new(mapper, l1_phys, unsafe { Cp15::new() });
+        tables.take_over(DACR_CLIENTS);
+        Self { tables, control: Control::read() }
     }
 
     /// The control registers as this map needs them.
@@ -115,10 +101,7 @@ impl Memory {
     /// # Errors
     /// As [`RegionMapper::map`]; nothing is mapped then.
     pub fn map(&mut self, areas: &[Area]) -> Result<(), MapError> {
-        self.mapper.map(areas)?;
-        self.publish_tables();
-        self.flush();
-        Ok(())
+        self.tables.map(areas)
     }
 
     /// Removes every mapping in `start..end` of the task region.
@@ -126,23 +109,6 @@ impl Memory {
     /// # Errors
     /// As [`RegionMapper::unmap`].
     pub fn unmap(&mut self, start: u32, end: u32) -> Result<(), MapError> {
-        self.mapper.unmap(start, end)?;
-        self.publish_tables();
-        self.flush();
-        Ok(())
-    }
-
-    fn publish_tables(&mut self) {
-        let _ = self.mapper.take_dirty();
-        // Edits are rare (a few per task): the whole cache is as good as lines.
-        cp15::clean_all();
-        cp15::dsb();
-    }
-
-    fn flush(&self) {
-        cp15::tlb_invalidate();
-        cp15::branch_flush();
-        cp15::dsb();
-        cp15::prefetch_flush();
+        self.tables.unmap(start, end)
     }
 }

@@ -3,17 +3,18 @@
 //! VMSAv6 format (SCTLR.XP = 1): a first-level table of 4096 words, one per
 //! MiB, each a *section* or a pointer to a *coarse table* of 256 extended
 //! small pages (ARM1176JZF-S TRM DDI0301H section 6.11; AP, APX and XN in
-//! section 6.6). Nothing here touches the MMU: whoever owns the tables hands
-//! them in, and afterwards cleans the words named by [`RegionMapper::take_dirty`]
-//! from the data cache and invalidates the TLB, because the table walk does not
-//! look into the L1 data cache (TRM 3.2.13).
+//! section 6.6). [`RegionMapper`] does not touch the MMU: whoever owns the tables
+//! hands them in. [`Tables`] brings its edits into force, because the table walk
+//! does not look into the L1 data cache (TRM 3.2.13).
 //!
 //! Addresses are the same on both sides (VA = PA), so a region that is mapped
 //! at all is mapped onto itself.
 
 mod mapper;
+mod tables;
 
 pub use mapper::{Area, Dirty, MAX_TABLES, MapError, RegionMapper};
+pub use tables::Tables;
 
 /// Bytes of a small page.
 pub const PAGE: u32 = 0x1000;

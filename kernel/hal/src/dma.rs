@@ -6,9 +6,9 @@
 //! the bytes cannot be touched until it is taken back.
 //!
 //! [`CacheOps`] receives the slice itself. On the board it maintains the lines
-//! of that memory; on the host a double *copies* the bytes to or from the
-//! device's view, so a missing clean, invalidate or barrier shows as stale
-//! bytes in a test.
+//! of that memory ([`crate::cp15`]); the double on the host sees in the slice
+//! what the CPU stored since the last call, and shows in it what the CPU would
+//! read, so a missing clean, invalidate or barrier shows in a test.
 
 use core::marker::PhantomData;
 

@@ -12,12 +12,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod cp15;
 pub mod dma;
 pub mod net;
+pub mod ordered;
 pub mod regs;
 pub mod usb;
 
+pub use cp15::Cp15Ops;
 pub use dma::{BusAddr, CacheOps, CpuOwned, DeviceOwned, Direction, DmaBuf};
+pub use ordered::Ordered;
 pub use regs::{Bus32, Reg};
 
 /// Microseconds since boot (64 bit: never wraps in practice).

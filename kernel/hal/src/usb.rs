@@ -139,6 +139,24 @@ pub enum StartError {
     NoChannel,
 }
 
+/// A transaction a hub's translator may still hold, because nobody fetched its
+/// result: CLEAR_TT_BUFFER (USB 2.0 section 11.24.2.3) frees the buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StaleSplit {
+    /// The hub's address.
+    pub hub: u8,
+    /// The port on it.
+    pub port: u8,
+    /// The device's address.
+    pub address: u8,
+    /// Endpoint number.
+    pub endpoint: u8,
+    /// Bulk, else control.
+    pub bulk: bool,
+    /// IN?
+    pub input: bool,
+}
+
 /// A USB host controller with one root port.
 pub trait UsbHost {
     /// Advances everything: finished channels, port changes, timeouts. Bounded.
@@ -241,6 +259,12 @@ pub trait UsbHost {
         pipe: PipeId,
         take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>>;
+
+    /// The next split transaction that was given up between its start and its
+    /// end, once.
+    fn stale_split(&mut self) -> Option<StaleSplit> {
+        None
+    }
 
     /// The error that stopped an OUT pipe, once; the pipe stays stopped until
     /// `reset_toggle` or `close`.

@@ -1,6 +1,7 @@
 //! USB functions (devices) as doubles: what answers on the other end of the
 //! wire, below a host controller model or behind a mock of the transfer trait.
 
+use crate::hub::Hub;
 use sk_hal::Micros;
 use sk_hal::usb::{Setup, Speed};
 use std::cell::RefCell;
@@ -45,6 +46,10 @@ pub trait UsbFunction {
     fn advance(&mut self, now: Micros) {
         let _ = now;
     }
+    /// A handle to the hub this is, if it is one.
+    fn as_hub(&self) -> Option<Hub> {
+        None
+    }
 }
 
 /// One function, shared between a host model and the test that watches it.
@@ -66,5 +71,8 @@ impl<F: UsbFunction + ?Sized> UsbFunction for Rc<RefCell<F>> {
     }
     fn advance(&mut self, now: Micros) {
         self.borrow_mut().advance(now);
+    }
+    fn as_hub(&self) -> Option<Hub> {
+        self.borrow().as_hub()
     }
 }

@@ -2,98 +2,75 @@
 //! `dmb` and `isb` do not exist on this core; these are their v6 encodings.
 
 use core::arch::asm;
+use sk_hal::Cp15Ops;
 
-macro_rules! write_op {
-    ($(#[$doc:meta])* $name:ident, $($op:literal),+) => {
-        $(#[$doc])*
-        #[inline(always)]
-        pub fn $name() {
-            // SAFETY: a maintenance operation or barrier of CP15 c7/c8; it has
-            // no memory effect a compiler could see beyond ordering, which the
-            // default memory clobber of `asm!` states.
-            unsafe { $( asm!($op, r = in(reg) 0, options(nostack, preserves_flags)); )+ }
-        }
-    };
-}
+/// The core, as [`Cp15Ops`]: an instruction each. What they are made into is in
+/// [`sk_hal::cp15`].
+#[derive(Clone, Copy, Debug)]
+pub struct Cp15(());
 
-write_op!(
-    /// Data synchronisation barrier: everything before has reached memory.
-    dsb, "mcr p15, 0, {r}, c7, c10, 4"
-);
-write_op!(
-    /// Data memory barrier.
-    dmb, "mcr p15, 0, {r}, c7, c10, 5"
-);
-write_op!(
-    /// Flush the prefetch buffer.
-    prefetch_flush, "mcr p15, 0, {r}, c7, c5, 4"
-);
-write_op!(
-    /// Flush the branch predictor.
-    branch_flush, "mcr p15, 0, {r}, c7, c5, 6"
-);
-write_op!(
-    /// Invalidate all TLB entries.
-    tlb_invalidate, "mcr p15, 0, {r}, c8, c7, 0"
-);
-write_op!(
-    /// Clean the whole data cache.
-    clean_all, "mcr p15, 0, {r}, c7, c10, 0"
-);
-write_op!(
-    /// Sleep until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
-    wfi, "mcr p15, 0, {r}, c7, c10, 4", "mcr p15, 0, {r}, c7, c0, 4"
-);
-
-/// Invalidates the whole instruction cache: four times and a pause, with
-/// interrupts masked by the caller (erratum 411920, 415045 on this core).
-pub fn instruction_invalidate() {
-    // SAFETY: instruction cache maintenance changes no data.
-    unsafe {
-        asm!(
-            "mcr p15, 0, {r}, c7, c5, 0",
-            "mcr p15, 0, {r}, c7, c5, 0",
-            "mcr p15, 0, {r}, c7, c5, 0",
-            "mcr p15, 0, {r}, c7, c5, 0",
-            ".rept 11",
-            "nop",
-            ".endr",
-            r = in(reg) 0,
-            options(nostack, preserves_flags)
-        );
+impl Cp15 {
+    /// Access to the operations.
+    ///
+    /// # Safety
+    /// Some of them lose data that was not written back or change the map; who
+    /// makes a `Cp15` answers for whom it is handed to: only to code that knows
+    /// what the lines hold, and that keeps the kernel mapped.
+    #[must_use]
+    pub const unsafe fn new() -> Self {
+        Self(())
     }
 }
 
-macro_rules! range_op {
-    ($(#[$doc:meta])* $name:ident, $op:literal) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// `start` and `last` (a byte of the last line, inclusive) lie in one
-        /// mapped buffer, and losing or writing back exactly those lines is
-        /// what its owner wants.
-        #[inline(always)]
-        pub unsafe fn $name(start: u32, last: u32) {
-            // SAFETY: the caller's contract.
-            unsafe {
-                asm!($op, last = in(reg) last, start = in(reg) start, options(nostack, preserves_flags));
-            }
+macro_rules! operations {
+    ($($name:ident $(($($arg:ident),+))?: $op:literal;)+ + $($other:tt)*) => {
+        impl Cp15Ops for Cp15 {
+            $($other)*
+            $(
+                #[inline(always)]
+                fn $name(&self $($(, $arg: u32)+)?) {
+                    // SAFETY: by the contract of `Cp15::new`; ordering is stated
+                    // by the default memory clobber of `asm!`.
+                    unsafe { operations!(@asm $op $($($arg)+)?) }
+                }
+            )+
         }
+    };
+    (@asm $op:literal) => {
+        asm!($op, r = in(reg) 0, options(nostack, preserves_flags))
+    };
+    (@asm $op:literal $($arg:ident)+) => {
+        asm!($op, $($arg = in(reg) $arg,)+ options(nostack, preserves_flags))
     };
 }
 
-range_op!(
-    /// Cleans data cache lines by address range.
-    clean_range, "mcrr p15, 0, {last}, {start}, c12"
-);
-range_op!(
-    /// Cleans and invalidates data cache lines by address range.
-    clean_invalidate_range, "mcrr p15, 0, {last}, {start}, c14"
-);
-range_op!(
-    /// Invalidates data cache lines by address range: unwritten data is lost.
-    invalidate_range, "mcrr p15, 0, {last}, {start}, c6"
-);
+operations! {
+    dsb: "mcr p15, 0, {r}, c7, c10, 4";
+    dmb: "mcr p15, 0, {r}, c7, c10, 5";
+    clean_range(start, last): "mcrr p15, 0, {last}, {start}, c12";
+    clean_invalidate_range(start, last): "mcrr p15, 0, {last}, {start}, c14";
+    invalidate_range(start, last): "mcrr p15, 0, {last}, {start}, c6";
+    instruction_invalidate: "mcr p15, 0, {r}, c7, c5, 0";
+    branch_flush: "mcr p15, 0, {r}, c7, c5, 6";
+    prefetch_flush: "mcr p15, 0, {r}, c7, c5, 4";
+    tlb_invalidate: "mcr p15, 0, {r}, c8, c7, 0";
+    set_domains(dacr): "mcr p15, 0, {dacr}, c3, c0, 0";
+    set_tables(l1): "mcr p15, 0, {l1}, c2, c0, 0";
+    wait_for_interrupt: "mcr p15, 0, {r}, c7, c0, 4";
+    +
+    #[inline(always)]
+    fn eleven_nops(&self) {
+        // SAFETY: nothing is done.
+        unsafe { asm!(".rept 11", "nop", ".endr", options(nostack, preserves_flags)) }
+    }
+}
+
+/// Sleeps until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
+#[inline(always)]
+pub fn wfi() {
+    // SAFETY: a barrier and a wait.
+    sk_hal::cp15::sleep(&unsafe { Cp15::new() });
+}
 
 macro_rules! read_reg {
     ($(#[$doc:meta])* $name:ident, $op:literal) => {
@@ -200,10 +177,6 @@ impl Control {
                 "mcr p15, 0, {zero}, c13, c0, 0",
                 "mcr p15, 0, {zero}, c13, c0, 1",
                 "mcr p15, 0, {zero}, c15, c9, 0",
-                "mcr p15, 0, {zero}, c8, c7, 0",
-                "mcr p15, 0, {zero}, c7, c5, 6",
-                "mcr p15, 0, {zero}, c7, c10, 4",
-                "mcr p15, 0, {zero}, c7, c5, 4",
                 domains = in(reg) self.domains,
                 table = in(reg) self.table,
                 vectors = in(reg) self.vectors,
@@ -213,6 +186,8 @@ impl Control {
                 options(nostack, preserves_flags)
             );
         }
+        // SAFETY: translations are read again from the tables in force.
+        sk_hal::cp15::forget_translations(&unsafe { Cp15::new() });
     }
 }
 

@@ -17,4 +17,5 @@ pub mod mmio;
 
 pub use cache::Caches;
 pub use cell::Claim;
+pub use cp15::Cp15;
 pub use mmio::Mmio;

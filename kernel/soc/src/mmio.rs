@@ -1,18 +1,32 @@
 //! Volatile access to one peripheral's registers.
-//!
-//! The AXI fabric may return reads from different peripherals out of order
-//! (BCM2835 ARM Peripherals 1.3). The rule there is a barrier before the first
-//! write to a peripheral and after the last read from it; kept here at every
-//! access, so that no caller has to know which was first or last.
 
-use crate::cp15;
-use sk_hal::Bus32;
+use crate::cp15::Cp15;
+use sk_hal::{Bus32, Ordered};
 
-/// One peripheral's registers.
+/// The accesses themselves.
 #[derive(Clone, Copy, Debug)]
-pub struct Mmio {
+struct Registers {
     base: u32,
 }
+
+impl Bus32 for Registers {
+    #[inline(always)]
+    fn read(&self, off: u32) -> u32 {
+        // SAFETY: by the contract of `Mmio::new`, base + off is a device register
+        // that is mapped for the kernel's lifetime; no reference is formed.
+        unsafe { ((self.base + off) as *const u32).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn write(&self, off: u32, value: u32) {
+        // SAFETY: as in `read`.
+        unsafe { ((self.base + off) as *mut u32).write_volatile(value) }
+    }
+}
+
+/// One peripheral's registers, with the barriers of [`Ordered`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mmio(Ordered<Registers, Cp15>);
 
 impl Mmio {
     /// Registers at physical address `base`.
@@ -23,24 +37,19 @@ impl Mmio {
     /// uses is a 32-bit register of that block.
     #[must_use]
     pub const unsafe fn new(base: u32) -> Self {
-        Self { base }
+        // SAFETY: `Ordered` uses barriers only.
+        Self(Ordered::new(Registers { base }, unsafe { Cp15::new() }))
     }
 }
 
 impl Bus32 for Mmio {
     #[inline]
     fn read(&self, off: u32) -> u32 {
-        // SAFETY: by the contract of `new`, base + off is a device register
-        // that is mapped for the kernel's lifetime; no reference is formed.
-        let value = unsafe { ((self.base + off) as *const u32).read_volatile() };
-        cp15::dmb();
-        value
+        self.0.read(off)
     }
 
     #[inline]
     fn write(&self, off: u32, value: u32) {
-        cp15::dmb();
-        // SAFETY: as in `read`.
-        unsafe { ((self.base + off) as *mut u32).write_volatile(value) }
+        self.0.write(off, value);
     }
 }

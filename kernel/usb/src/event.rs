@@ -21,11 +21,24 @@ pub enum MacSource {
     Fallback,
 }
 
+/// What a device calls itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// idVendor.
+    pub vendor: u16,
+    /// idProduct.
+    pub product: u16,
+    /// Signalling rate.
+    pub speed: Speed,
+}
+
 /// What was being done when something went wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// The port did not come back from a reset.
     Port,
+    /// Asking a hub, or telling it something.
+    Hub,
     /// Reading the device descriptor.
     DeviceDescriptor,
     /// SET_ADDRESS.
@@ -107,6 +120,23 @@ pub enum UsbEvent {
         vendor: u16,
         /// idProduct.
         product: u16,
+    },
+    /// An adapter is in use already: left alone as long as it is.
+    Unused {
+        /// idVendor.
+        vendor: u16,
+        /// idProduct.
+        product: u16,
+    },
+    /// A hub's ports have power.
+    Hub {
+        /// How many are used.
+        ports: u8,
+    },
+    /// Too much current is drawn at a hub's port; it is without power.
+    OverCurrent {
+        /// The port.
+        port: u8,
     },
     /// The device is given up for now; the port is reset after a pause.
     Error {

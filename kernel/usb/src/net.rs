@@ -1,33 +1,42 @@
-//! The object the kernel polls: whatever is plugged in, as an Ethernet adapter.
+//! The object the kernel polls: the root port, and the adapter's life.
 //!
 //! ```text
-//!  port Ready      configured        pipes open
-//!  Vacant -> Enumerating -> Adapter(setting up, running)
-//!    ^ ^          | no driver: Unsupported (until unplugged)
-//!    | |          | error        | error
-//!    | +--- Resetting <-- Pausing <-+     pause grows 100 ms .. 25.6 s
+//!  port Ready     hubs and their ports: `topology`
+//!  Vacant -> Attached -> a network function: the adapter (setting up, running)
+//!    ^ ^         | the device at the root port fails, or the last resort
+//!    | +--- Resetting <-- Pausing     pause grows 100 ms .. 25.6 s
 //!    +------ port Empty, from anywhere: everything closed
 //! ```
+//!
+//! The first network function that is found is the adapter, wherever it is
+//! plugged in; other devices are named and left alone.
 
-use crate::enumerate::{Enumerator, Progress, SCRATCH};
-use crate::event::{Driver, Fault, MacSource, Stage, UsbEvent};
+use crate::enumerate::SCRATCH;
+use crate::event::{Driver, Fault, Identity, MacSource, Stage, UsbEvent};
 use crate::function::{Function, Layout, Signal};
+use crate::hub::Place;
+use crate::line::{Holder, Line, Party};
 use crate::statistics::{Statistics, count};
+use crate::topology::Tree;
 use heapless::Deque;
 use sk_hal::Micros;
 use sk_hal::net::FrameDevice;
-use sk_hal::usb::{Port, Speed, UsbHost};
+use sk_hal::usb::{DeviceTarget, Port, Speed, UsbHost};
 
 /// The address of the device at the root port.
-const ROOT_ADDRESS: u8 = 1;
+pub(crate) const ROOT_ADDRESS: u8 = 1;
 /// First pause before a port reset. A stopped bulk IN gets its 50 ms to finish.
-const FIRST_PAUSE: Micros = 100_000;
+pub(crate) const FIRST_PAUSE: Micros = 100_000;
 /// The pause doubles so many times: 25.6 s.
-const PAUSE_DOUBLINGS: u32 = 8;
+pub(crate) const PAUSE_DOUBLINGS: u32 = 8;
 /// A port that has not come back from a reset by then is reset again.
 const RESET_LIMIT: Micros = 5_000_000;
 /// An adapter that ran so long has proved itself: the next pause is short again.
-const PROVEN: Micros = 10_000_000;
+pub(crate) const PROVEN: Micros = 10_000_000;
+/// A request whose party is gone ends by then, or never.
+const ORPHAN_LIMIT: Micros = 6_000_000;
+/// Its end is looked for so often, if nothing interrupts.
+const ORPHAN_LOOK: Micros = 10_000;
 /// State changes in one poll.
 const MAX_STEPS: u8 = 4;
 /// Events kept for the log.
@@ -52,36 +61,45 @@ pub struct Adapter {
     pub max_frame: u16,
 }
 
-#[derive(Debug)]
-enum Phase {
-    Vacant,
-    Enumerating(Enumerator<Layout>),
-    Adapter(Function),
-    Unsupported,
-    Pausing { until: Micros },
-    Resetting { since: Micros },
-}
-
+/// The root port.
 #[derive(Clone, Copy, Debug)]
-struct Identity {
-    vendor: u16,
-    product: u16,
-    speed: Speed,
+pub(crate) enum Root {
+    Vacant,
+    /// A device is there; once it has named itself, who.
+    Attached(Option<Identity>),
+    Pausing {
+        until: Micros,
+    },
+    Resetting {
+        since: Micros,
+    },
 }
 
-/// A USB Ethernet adapter at the root port, from plugging in to unplugging.
+/// The function in use.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    pub(crate) function: Function,
+    pub(crate) place: Place,
+    identity: Identity,
+    configuration: u8,
+}
+
+/// The USB port with whatever is plugged in, of which the first network
+/// function is the adapter.
 #[derive(Debug)]
 pub struct UsbNet<H> {
-    host: H,
+    pub(crate) host: H,
+    pub(crate) holder: Holder,
     fallback_mac: [u8; 6],
-    phase: Phase,
-    identity: Option<Identity>,
-    configuration: u8,
+    pub(crate) root: Root,
+    pub(crate) tree: Tree,
+    pub(crate) adapter: Option<InUse>,
+    /// Of the device at the root port, in a row.
     failures: u32,
     last_poll: Micros,
     events: Deque<UsbEvent, EVENTS>,
-    statistics: Statistics,
-    scratch: [u8; SCRATCH],
+    pub(crate) statistics: Statistics,
+    pub(crate) scratch: [u8; SCRATCH],
 }
 
 impl<H: UsbHost> UsbNet<H> {
@@ -90,10 +108,11 @@ impl<H: UsbHost> UsbNet<H> {
     pub const fn new(host: H, fallback_mac: [u8; 6]) -> Self {
         Self {
             host,
+            holder: Holder::Nobody,
             fallback_mac,
-            phase: Phase::Vacant,
-            identity: None,
-            configuration: 0,
+            root: Root::Vacant,
+            tree: Tree::new(),
+            adapter: None,
             failures: 0,
             last_poll: 0,
             events: Deque::new(),
@@ -126,11 +145,9 @@ impl<H: UsbHost> UsbNet<H> {
     /// The adapter in use.
     #[must_use]
     pub fn adapter(&self) -> Option<Adapter> {
-        let (Phase::Adapter(function), Some(identity)) = (&self.phase, self.identity) else {
-            return None;
-        };
+        let InUse { function, identity, .. } = self.adapter.as_ref()?;
         let (mac, source) = function.mac()?;
-        let Identity { vendor, product, speed } = identity;
+        let Identity { vendor, product, speed } = *identity;
         let (driver, max_frame) = (function.driver(), function.max_frame());
         Some(Adapter { vendor, product, speed, driver, mac, source, max_frame })
     }
@@ -138,23 +155,30 @@ impl<H: UsbHost> UsbNet<H> {
     /// When `poll` wants to be called at the latest, if nothing interrupts.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Micros> {
-        let own = match &self.phase {
-            Phase::Vacant | Phase::Unsupported => None,
-            Phase::Enumerating(enumerator) => enumerator.deadline(),
-            Phase::Adapter(function) => function.deadline(self.last_poll),
-            Phase::Pausing { until } => Some(*until),
-            Phase::Resetting { since } => Some(since.saturating_add(RESET_LIMIT)),
+        let root = match self.root {
+            Root::Vacant | Root::Attached(_) => None,
+            Root::Pausing { until } => Some(until),
+            Root::Resetting { since } => Some(since.saturating_add(RESET_LIMIT)),
         };
-        match (own, self.host.next_deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let orphan = match self.holder {
+            Holder::Orphan { .. } => Some(self.last_poll.saturating_add(ORPHAN_LOOK)),
+            _ => None,
+        };
+        let adapter = self.adapter.as_ref().and_then(|a| a.function.deadline(self.last_poll));
+        let tree = self.tree.deadline(self.last_poll);
+        [root, orphan, adapter, tree, self.host.next_deadline()].into_iter().flatten().min()
     }
 
     /// Advances the controller and everything above it. Bounded; never waits.
     pub fn poll(&mut self, now: Micros) {
         self.last_poll = now;
         self.host.poll(now);
+        if let Holder::Orphan { since } = self.holder {
+            self.await_orphan(now, since);
+        }
+        if self.tree.used != 0 {
+            self.listen(now);
+        }
         for _ in 0..MAX_STEPS {
             if !self.step(now) {
                 break;
@@ -162,135 +186,133 @@ impl<H: UsbHost> UsbNet<H> {
         }
     }
 
+    /// A request whose party is gone: its result is nobody's.
+    #[cold]
+    #[inline(never)]
+    fn await_orphan(&mut self, now: Micros, since: Micros) {
+        if self.host.control_result().is_some() {
+            self.holder = Holder::Nobody;
+        } else if now.saturating_sub(since) >= ORPHAN_LIMIT
+            && matches!(self.root, Root::Attached(_))
+        {
+            // In the controller's hands for good: only a port reset helps.
+            self.fail(now, Stage::Port, Fault::Late);
+        }
+    }
+
     /// One state change; `false` = nothing more to do now.
     fn step(&mut self, now: Micros) -> bool {
-        let port = self.host.port();
-        match (&mut self.phase, port) {
-            (Phase::Vacant, Port::Ready(speed)) => {
-                count(&mut self.statistics.enumerations);
-                self.phase = Phase::Enumerating(Enumerator::new(speed, ROOT_ADDRESS, None));
+        match (self.root, self.host.port()) {
+            (Root::Attached(_), Port::Ready(_)) => {
+                let adapter = self.adapter.is_some() && self.look_after_adapter(now);
+                self.work(now) || adapter
+            }
+            (Root::Vacant, Port::Ready(speed)) => {
+                self.root = Root::Attached(None);
+                self.begin_enumeration(None, speed);
                 true
             }
-            (Phase::Vacant, Port::Empty) => {
+            (Root::Vacant, Port::Empty) => {
                 // The next device is another one.
                 self.failures = 0;
                 false
             }
-            (Phase::Vacant, _) => false,
-            (Phase::Resetting { .. }, Port::Ready(_)) => {
-                self.phase = Phase::Vacant;
+            (Root::Vacant, _) => false,
+            (Root::Resetting { .. }, Port::Ready(_)) => {
+                self.root = Root::Vacant;
                 true
             }
-            (Phase::Resetting { since }, Port::Settling | Port::Starting) => {
-                if now.saturating_sub(*since) >= RESET_LIMIT {
+            (Root::Resetting { since }, Port::Settling | Port::Starting) => {
+                if now.saturating_sub(since) >= RESET_LIMIT {
                     self.fail(now, Stage::Port, Fault::Late);
                 }
                 false
             }
             // Gone, or the controller is starting over: either way what we know
-            // of the device is void.
+            // of what was there is void.
             (_, Port::Empty | Port::Settling | Port::Starting) => {
-                self.detach(now);
+                self.close_at(now, None);
+                self.root = Root::Vacant;
+                count(&mut self.statistics.detaches);
+                self.report(UsbEvent::Detached);
                 true
             }
-            (Phase::Unsupported, _) => false,
-            (Phase::Pausing { until }, _) => {
-                if now >= *until {
+            (Root::Pausing { until }, _) => {
+                if now >= until {
                     count(&mut self.statistics.port_resets);
                     self.host.reset_port(now);
-                    self.phase = Phase::Resetting { since: now };
+                    // Whatever was in progress has ended.
+                    self.holder = Holder::Nobody;
+                    self.root = Root::Resetting { since: now };
                 }
                 false
             }
-            (Phase::Enumerating(enumerator), Port::Ready(speed)) => {
-                let progress = enumerator.poll(
-                    &mut self.host,
-                    now,
-                    &mut self.scratch,
-                    Layout::find,
-                    &mut self.statistics,
-                );
-                self.enumerated(now, speed, progress)
+        }
+    }
+
+    /// A network function was configured: the adapter from now on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn adopt(
+        &mut self,
+        place: Place,
+        target: DeviceTarget,
+        configuration: u8,
+        layout: Layout,
+    ) {
+        let Some(identity) = self.identity(place) else { return };
+        let function = Function::new(layout, target, self.fallback_mac);
+        self.adapter = Some(InUse { function, place, identity, configuration });
+    }
+
+    fn look_after_adapter(&mut self, now: Micros) -> bool {
+        let Some(InUse { function, place, configuration, .. }) = &mut self.adapter else {
+            return false;
+        };
+        let mut line =
+            Line { host: &mut self.host, holder: &mut self.holder, party: Party::Adapter };
+        match function.poll(&mut line, now, &mut self.scratch, &mut self.statistics) {
+            Signal::None => return false,
+            Signal::Up { mac, source } => {
+                let (driver, configuration) = (function.driver(), *configuration);
+                self.report(UsbEvent::Configured { driver, mac, source, configuration });
             }
-            (Phase::Adapter(function), Port::Ready(_)) => {
-                let signal =
-                    function.poll(&mut self.host, now, &mut self.scratch, &mut self.statistics);
-                if function.running_since().is_some_and(|since| now.saturating_sub(since) >= PROVEN)
-                {
-                    self.failures = 0;
-                }
-                self.signalled(now, signal)
+            Signal::Link { up } => self.report(UsbEvent::Link { up }),
+            Signal::Failed(stage, fault) => {
+                let place = *place;
+                self.place_failed(now, place, stage, fault);
             }
         }
+        true
     }
 
     #[cold]
     #[inline(never)]
-    fn enumerated(&mut self, now: Micros, speed: Speed, progress: Progress<Layout>) -> bool {
-        match progress {
-            Progress::Running => return false,
-            Progress::Identified(device) => {
-                let (vendor, product) = (device.vendor, device.product);
-                self.identity = Some(Identity { vendor, product, speed });
-                self.report(UsbEvent::Attached { vendor, product, speed });
-            }
-            Progress::Configured { target, configuration, function: layout } => {
-                self.configuration = configuration;
-                self.phase = Phase::Adapter(Function::new(layout, target, self.fallback_mac));
-            }
-            Progress::Unsupported(device) => {
-                self.phase = Phase::Unsupported;
-                self.report(UsbEvent::Unsupported {
-                    vendor: device.vendor,
-                    product: device.product,
-                });
-            }
-            Progress::Failed(stage, fault) => self.fail(now, stage, fault),
+    pub(crate) fn close_adapter(&mut self, now: Micros) {
+        let Some(mut adapter) = self.adapter.take() else { return };
+        let since = adapter.function.running_since();
+        if since.is_some_and(|since| now.saturating_sub(since) >= PROVEN) {
+            self.failures = 0;
         }
-        true
+        let mut line =
+            Line { host: &mut self.host, holder: &mut self.holder, party: Party::Adapter };
+        adapter.function.close(&mut line, now);
+        self.holder.abandon(now, Party::Adapter);
     }
 
-    fn signalled(&mut self, now: Micros, signal: Signal) -> bool {
-        match signal {
-            Signal::None => return false,
-            Signal::Up { mac, source } => {
-                let Phase::Adapter(function) = &self.phase else {
-                    return false;
-                };
-                let (driver, configuration) = (function.driver(), self.configuration);
-                self.report(UsbEvent::Configured { driver, mac, source, configuration });
-            }
-            Signal::Link { up } => self.report(UsbEvent::Link { up }),
-            Signal::Failed(stage, fault) => self.fail(now, stage, fault),
-        }
-        true
-    }
-
-    /// Closes what is open and tries again after a pause.
-    fn fail(&mut self, now: Micros, stage: Stage, fault: Fault) {
-        self.close(now);
+    /// Closes everything, and resets the root port after a pause.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fail(&mut self, now: Micros, stage: Stage, fault: Fault) {
+        self.close_at(now, None);
         let pause = FIRST_PAUSE << self.failures.min(PAUSE_DOUBLINGS);
         self.failures = self.failures.saturating_add(1);
-        self.phase = Phase::Pausing { until: now.saturating_add(pause) };
+        self.root = Root::Pausing { until: now.saturating_add(pause) };
         let failures = self.failures;
         self.report(UsbEvent::Error { stage, fault, failures });
     }
 
-    fn detach(&mut self, now: Micros) {
-        self.close(now);
-        self.phase = Phase::Vacant;
-        count(&mut self.statistics.detaches);
-        self.report(UsbEvent::Detached);
-    }
-
-    fn close(&mut self, now: Micros) {
-        if let Phase::Adapter(function) = &mut self.phase {
-            function.close(&mut self.host, now);
-        }
-        self.identity = None;
-    }
-
-    fn report(&mut self, event: UsbEvent) {
+    pub(crate) fn report(&mut self, event: UsbEvent) {
         if self.events.is_full() {
             let _ = self.events.pop_front();
             count(&mut self.statistics.events_lost);
@@ -301,39 +323,36 @@ impl<H: UsbHost> UsbNet<H> {
 
 impl<H: UsbHost> FrameDevice for UsbNet<H> {
     fn mac(&self) -> Option<[u8; 6]> {
-        match &self.phase {
-            Phase::Adapter(function) => function.mac().map(|(mac, _)| mac),
-            _ => None,
-        }
+        self.adapter.as_ref()?.function.mac().map(|(mac, _)| mac)
     }
 
     fn link_up(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(function) if function.link_up())
+        matches!(&self.adapter, Some(adapter) if adapter.function.link_up())
     }
 
     fn has_frame(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(function) if function.has_frame(&self.host))
+        matches!(&self.adapter, Some(adapter) if adapter.function.has_frame(&self.host))
     }
 
     fn receive(&mut self, now: Micros, take: &mut dyn FnMut(&mut [u8])) -> bool {
-        match &mut self.phase {
-            Phase::Adapter(function) => {
-                function.receive(&mut self.host, now, take, &mut self.statistics)
+        match &mut self.adapter {
+            Some(adapter) => {
+                adapter.function.receive(&mut self.host, now, take, &mut self.statistics)
             }
-            _ => false,
+            None => false,
         }
     }
 
     fn can_transmit(&self) -> bool {
-        matches!(&self.phase, Phase::Adapter(function) if function.can_transmit(&self.host))
+        matches!(&self.adapter, Some(adapter) if adapter.function.can_transmit(&self.host))
     }
 
     fn transmit(&mut self, now: Micros, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
-        match &mut self.phase {
-            Phase::Adapter(function) => {
-                function.transmit(&mut self.host, now, len, fill, &mut self.statistics)
+        match &mut self.adapter {
+            Some(adapter) => {
+                adapter.function.transmit(&mut self.host, now, len, fill, &mut self.statistics)
             }
-            _ => false,
+            None => false,
         }
     }
 }

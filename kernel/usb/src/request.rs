@@ -8,7 +8,7 @@
 
 use crate::statistics::{Statistics, count};
 use sk_hal::Micros;
-use sk_hal::usb::{DeviceTarget, Setup, StartError, TransferError, UsbHost};
+use sk_hal::usb::{DeviceTarget, Setup, StaleSplit, StartError, TransferError, UsbHost};
 
 /// GET_DESCRIPTOR; `language` is 0 but for strings.
 #[must_use]
@@ -51,6 +51,46 @@ pub const fn clear_halt(endpoint: u8) -> Setup {
 pub const fn set_packet_filter(interface: u8, filter: u16) -> Setup {
     let index = u16::from_le_bytes([interface, 0]);
     Setup { request_type: 0x21, request: 0x43, value: filter, index, length: 0 }
+}
+
+/// GET_DESCRIPTOR(hub) (USB 2.0 section 11.24.2.5): the fixed part.
+#[must_use]
+pub const fn get_hub_descriptor() -> Setup {
+    Setup { request_type: 0xa0, request: 6, value: 0x2900, index: 0, length: 7 }
+}
+
+/// GET_STATUS of a hub's port (section 11.24.2.7).
+#[must_use]
+pub const fn get_port_status(port: u8) -> Setup {
+    Setup { request_type: 0xa3, request: 0, value: 0, index: port as u16, length: 4 }
+}
+
+/// SET_FEATURE of a hub's port (table 11-17): PORT_RESET 4, PORT_POWER 8.
+#[must_use]
+pub const fn set_port_feature(port: u8, feature: u16) -> Setup {
+    Setup { request_type: 0x23, request: 3, value: feature, index: port as u16, length: 0 }
+}
+
+/// CLEAR_FEATURE of a hub's port: C_PORT_CONNECTION 16 to C_PORT_RESET 20.
+#[must_use]
+pub const fn clear_port_feature(port: u8, feature: u16) -> Setup {
+    Setup { request_type: 0x23, request: 1, value: feature, index: port as u16, length: 0 }
+}
+
+/// CLEAR_FEATURE of a hub: C_HUB_LOCAL_POWER 0, C_HUB_OVER_CURRENT 1.
+#[must_use]
+pub const fn clear_hub_feature(feature: u16) -> Setup {
+    Setup { request_type: 0x20, request: 1, value: feature, index: 0, length: 0 }
+}
+
+/// CLEAR_TT_BUFFER (section 11.24.2.3) for what a hub's only translator holds.
+#[must_use]
+pub const fn clear_tt_buffer(stale: &StaleSplit) -> Setup {
+    let value = stale.endpoint as u16
+        | (stale.address as u16) << 4
+        | if stale.bulk { 2 << 11 } else { 0 }
+        | (stale.input as u16) << 15;
+    Setup { request_type: 0x23, request: 8, value, index: 1, length: 0 }
 }
 
 /// Tries of one request.

@@ -89,7 +89,7 @@ fn unplugged(name: &str, adapter: Adapter) {
         // Also when it comes back before the kernel has looked twice.
         std::thread::sleep(Duration::from_millis(u64::from(round % 4) * 40));
         bench.front().set_plugged(true).unwrap_or_else(|e| panic!("round {round}: {e}"));
-        e2e::expect(&mut bench.board, "DhcpBound");
+        e2e::expect(&mut bench.board, "net: LinkUp");
     }
     assert_eq!(bench.memory(), before);
     bench.works();

@@ -1,7 +1,7 @@
 //! From a [`BoardConfig`] to QEMU's arguments and the files they name.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
@@ -78,6 +78,8 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
         let device = format!("usb-net,netdev=n0,mac={mac},port=1");
         add(&["-netdev".as_ref(), &netdev, "-device".as_ref(), device.as_ref()]);
         if let Some(path) = &config.pcap {
+            // For the sentence: QEMU's own names no cause.
+            File::create(path).map_err(Error::unwritable("the file for frames", path))?;
             let dump = option(&["filter-dump,id=frames,netdev=n0,file="], path, "");
             add(&["-object".as_ref(), &dump]);
         }

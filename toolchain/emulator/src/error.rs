@@ -108,6 +108,15 @@ impl Error {
     pub(crate) fn io(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { what, source }
     }
+
+    /// The same for a file that is made.
+    pub(crate) fn unwritable(
+        what: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Unwritable { what, path, source }
+    }
 }
 
 /// What to do about a cable.
@@ -119,6 +128,7 @@ fn cure(source: &io::Error) -> &'static str {
         }
         io::ErrorKind::NotFound => "; /dev/net/tun is missing: load the kernel module `tun`",
         io::ErrorKind::ResourceBusy => "; another program has it open",
+        io::ErrorKind::AddrNotAvailable => "; LOCAL is an address of this host, or 0.0.0.0",
         io::ErrorKind::AddrInUse => "; another program listens there: choose another port",
         _ => "",
     }

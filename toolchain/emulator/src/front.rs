@@ -25,29 +25,37 @@ pub(crate) fn socket(dir: &Path) -> PathBuf {
     dir.join("usb")
 }
 
+/// The adapter's end of a cable that leads out of this process.
+fn outer_cable(network: &Net) -> Result<Option<Cable>> {
+    let (cable, name) = match network {
+        Net::Tap(name) => (Cable::tap(name), format!("tap {name}")),
+        Net::Dgram { local, remote } => (Cable::udp(*local, *remote), format!("udp {local}")),
+        Net::User { .. } | Net::Slirp { .. } | Net::None => return Ok(None),
+    };
+    Ok(Some(cable.map_err(|source| Error::Cable { cable: name, source })?))
+}
+
 /// Starts the adapter's thread, if the board has a modelled adapter.
 pub(crate) fn start(config: &BoardConfig, dir: &Path) -> Result<Option<Front>> {
-    let cable = match (config.adapter, &config.network) {
-        (Adapter::UsbNet, _) | (_, Net::None) => return Ok(None),
-        (_, Net::User { .. }) => {
+    let outer = outer_cable(&config.network)?;
+    let cable = match (outer, config.adapter, &config.network) {
+        // QEMU plugs it in itself, if it can: now it is known that it can.
+        (_, Adapter::UsbNet, _) | (_, _, Net::None) => return Ok(None),
+        (Some(cable), ..) => cable,
+        (None, _, Net::Slirp { .. }) => {
+            return Err(Error::Config(
+                "QEMU's own user network has no plug for a modelled adapter".to_owned(),
+            ));
+        }
+        (None, ..) => {
             let (lan, adapter) = lan::ends(dir);
-            Cable::unix(&adapter, &lan).map_err(Error::io("the board's cable"))
+            Cable::unix(&adapter, &lan).map_err(Error::io("the board's cable"))?
         }
-        (_, Net::Dgram { local, remote }) => Cable::udp(*local, *remote)
-            .map_err(|source| Error::Cable { cable: format!("udp {local}"), source }),
-        (_, Net::Tap(name)) => {
-            Cable::tap(name).map_err(|source| Error::Cable { cable: format!("tap {name}"), source })
-        }
-        (_, Net::Slirp { .. }) => Err(Error::Config(
-            "QEMU's own user network has no plug for a modelled adapter".to_owned(),
-        )),
-    }?;
+    };
     let pcap = match &config.pcap {
-        Some(path) => Some(Pcap::create(path).map_err(|source| Error::Unwritable {
-            what: "the file for frames",
-            path: path.clone(),
-            source,
-        })?),
+        Some(path) => {
+            Some(Pcap::create(path).map_err(Error::unwritable("the file for frames", path))?)
+        }
         None => None,
     };
     let socket = socket(dir);

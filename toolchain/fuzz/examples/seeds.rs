@@ -194,6 +194,13 @@ fn adapters() -> Seeds {
         [&[mode][..], &parts, rest].concat()
     };
     let frame = piece(&[0x5A; 60]);
+    // Two frames of the LAN95xx, the second behind three bytes of padding.
+    let burst: Vec<u8> = [65_u8, 64]
+        .into_iter()
+        .flat_map(|length| {
+            [&[0, 0, length, 0][..], &vec![0x5A; usize::from((length + 3) & !3)]].concat()
+        })
+        .collect();
     vec![
         ("descriptors", "device", device.clone()),
         ("descriptors", "full", full.clone()),
@@ -202,6 +209,15 @@ fn adapters() -> Seeds {
         ("adapter", "plain", told(0, &[], &frame)),
         ("adapter", "full", told(2 | 4 | 32, &[&device, &full, &name], &frame)),
         ("adapter", "high", told(1 | 8, &[&high], &frame)),
+        ("lan95xx", "transfer", [&[0][..], &burst].concat()),
+        ("lan95xx", "high", [&[1][..], &piece(&burst), &piece(&[0, 0x80, 0, 0])].concat()),
+        ("lan95xx", "full", [&[3][..], &piece(&burst), &piece(&[])].concat()),
+        // HW_CFG and MII_DATA say something else.
+        (
+            "lan95xx",
+            "registers",
+            [&[5 | 0x80, 4, 0, 0, 0, 0, 4, 4, 0, 0, 0][..], &piece(&burst)].concat(),
+        ),
         ("adapter", "notice", told(64, &[], &[0xa1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
     ]
 }

@@ -11,6 +11,7 @@ mod boot;
 mod bytes;
 mod client;
 mod image;
+mod lan95xx;
 mod net;
 mod screen;
 mod session;
@@ -20,7 +21,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 19] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 18] = [
     ("dtb", boot::dtb),
     ("descriptors", adapter::descriptors),
     ("adapter", adapter::adapter),
+    ("lan95xx", lan95xx::lan95xx),
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),

@@ -10,14 +10,26 @@ pub(crate) fn open(_name: &str) -> io::Result<File> {
 }
 
 #[cfg(target_os = "linux")]
+/// IFNAMSIZ, with the zero at the end.
+const NAME_LEN: usize = 16;
+
+#[cfg(target_os = "linux")]
+/// Whether an interface can have this name: the system would take another.
+fn check_name(name: &str) -> io::Result<()> {
+    let bad = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
+    if name.is_empty() || name.len() >= NAME_LEN || name.contains(bad) {
+        let text = "no name of a network interface: 1 to 15 letters or digits";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
 pub(crate) fn open(name: &str) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
-    let mut request = Request { name: [0; 16], flags: FLAGS, rest: [0; 22] };
-    if name.is_empty() || name.len() >= request.name.len() || name.contains(['\0', '/']) {
-        let text = format!("\"{name}\" cannot name a network interface (1 to 15 bytes)");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
+    check_name(name)?;
+    let mut request = Request { name: [0; NAME_LEN], flags: FLAGS, rest: [0; 22] };
     for (to, from) in request.name.iter_mut().zip(name.bytes()) {
         *to = from;
     }
@@ -36,7 +48,7 @@ const FLAGS: i16 = 0x0002 | 0x1000;
 #[cfg(target_os = "linux")]
 #[repr(C)]
 struct Request {
-    name: [u8; 16],
+    name: [u8; NAME_LEN],
     flags: i16,
     rest: [u8; 22],
 }
@@ -53,4 +65,42 @@ fn set_interface(file: &File, request: Request) -> io::Result<()> {
     // SAFETY: the descriptor is open, and the operation is as said above.
     unsafe { ioctl(file, setter) }?;
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_interfaces() {
+        for good in ["sk0", "a-b_c.1", "fifteen-letters"] {
+            check_name(good).unwrap();
+        }
+        for bad in ["", "sixteen-letters-", "a/b", "a b", "tap%d", "a\0b", "a:1"] {
+            assert_eq!(check_name(bad).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+
+    /// As root there is an interface as long as the file is open; others are
+    /// told why not.
+    #[test]
+    fn an_interface_while_it_is_open() {
+        let name = format!("sk{}", std::process::id());
+        let path = std::path::Path::new("/sys/class/net").join(&name);
+        match open(&name) {
+            Ok(file) => {
+                assert!(path.exists());
+                assert_eq!(open(&name).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+                drop(file);
+                assert!(!path.exists());
+            }
+            Err(error) => {
+                let kind = error.kind();
+                assert!(
+                    matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound),
+                    "{error}"
+                );
+            }
+        }
+    }
 }

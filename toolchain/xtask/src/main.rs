@@ -12,6 +12,8 @@ mod build;
 mod demo;
 mod headers;
 mod image;
+mod mutate_dma;
+mod judge;
 mod newer_qemu;
 mod payloads;
 mod repo;
@@ -43,6 +45,10 @@ enum Verb {
     Sizes(sizes::Options),
     /// Build, start a board, and have it compute a file's MD5
     Demo(demo::Options),
+    /// Leave out each cache operation and barrier, and want a test to fail
+    MutateDma(mutate_dma::Options),
+    /// Let Linux's drivers judge our model of the LAN9512, and QEMU's adapter ours of it
+    Judge(judge::Options),
     /// Run all checks, as .ci/run does
     Test(test::Options),
 }
@@ -68,6 +74,8 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Payloads => payloads::run_all(&repo),
         Verb::Sizes(options) => sizes::run(&repo, options),
         Verb::Demo(options) => demo::run(&repo, options),
+        Verb::MutateDma(options) => mutate_dma::mutate(&repo, options),
+        Verb::Judge(options) => judge::run_judge(&repo, options),
         Verb::Test(options) => test::run_steps(&repo, options),
     }
 }

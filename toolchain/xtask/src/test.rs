@@ -86,24 +86,27 @@ fn e2e(repo: &Repo) -> Result<()> {
     run(&mut end_to_end(repo)?)
 }
 
-/// The main job on the other board, and both on a newer QEMU where there is one.
+/// The main job on the other boards, and on all with a newer QEMU where there
+/// is one.
 fn smoke(repo: &Repo) -> Result<()> {
+    // Without counting: a newer QEMU does not take the plugin.
+    let quick = "--test main_job --test memory --test network -- \
+                 a_large_file the_smallest_payload gets_an_address right_at_every_alignment";
+    let job = "--test main_job --test network --test examples";
+    let plugs = "--test main_job --test network --test plugs";
     let newer = newer_qemu::find(repo);
-    let mut others = vec![("1a-plus", None)];
+    let mut others = vec![("1a-plus", None, quick), ("1b", None, job)];
     if let Some(qemu) = &newer {
-        others.extend([("zero", Some(qemu)), ("1a-plus", Some(qemu))]);
+        let qemu = Some(qemu);
+        others.extend([("zero", qemu, quick), ("1a-plus", qemu, quick), ("1b", qemu, plugs)]);
     }
-    for (machine, qemu) in others {
+    for (board, qemu, tests) in others {
         let mut command = end_to_end(repo)?;
-        command.args(["--test", "main_job", "--test", "memory", "--test", "network", "--"]);
-        command.args(["a_large_file", "the_smallest_payload", "gets_an_address"]);
-        // Without counting: a newer QEMU does not take the plugin.
-        command.arg("right_at_every_alignment");
-        command.env("SK_MACHINE", machine);
+        command.args(tests.split_whitespace()).env("SK_MACHINE", board);
         if let Some(qemu) = qemu {
             command.env("SK_QEMU", qemu);
         }
-        println!("-- {machine}, {} QEMU", if qemu.is_some() { "newer" } else { "the system's" });
+        println!("-- {board}, {} QEMU", if qemu.is_some() { "newer" } else { "the system's" });
         run(&mut command)?;
     }
     Ok(())

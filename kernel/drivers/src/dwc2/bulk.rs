@@ -78,7 +78,9 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let t = out_transfer(pipe, job.buf.bus().0, job.len);
         self.channels[c].lent = Some((Home::Tx, job.buf));
         // Nobody waits for the end of this one: the next poll finds it.
-        if !pipe.zlp && pipe.jobs.is_empty() && self.pool.tx.len() >= SPARE {
+        // (Of a split, many halts are not the end.)
+        let spare = pipe.jobs.is_empty() && self.pool.tx.len() >= SPARE;
+        if !pipe.zlp && spare && t.split == 0 {
             self.silent |= 1 << c;
         }
         self.start(c, t, Some(now.saturating_add(OUT_TIMEOUT)));

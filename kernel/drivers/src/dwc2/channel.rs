@@ -2,6 +2,7 @@
 
 use super::regs::*;
 use super::snapshot::Cause;
+use super::split::{self, Split};
 use super::{CHANNELS, Dwc2, Home, Stage};
 use sk_hal::usb::{DeviceTarget, Speed, TransferError};
 use sk_hal::{Bus32, CacheOps, DeviceOwned, DmaBuf, Micros};
@@ -14,14 +15,14 @@ pub(super) const DATA1: u32 = 2;
 pub(super) const SETUP: u32 = 3;
 
 /// Bus errors in a row before giving up (USB 2.0 section 10.2.6).
-const MAX_ERRORS: u8 = 3;
+pub(super) const MAX_ERRORS: u8 = 3;
 /// Packets with a wrong toggle, without a right one, before giving up.
-const MAX_REPEATS: u8 = 8;
+pub(super) const MAX_REPEATS: u8 = 8;
 /// Halts without a result and without progress before giving up.
-const MAX_EMPTY_HALTS: u8 = 8;
+pub(super) const MAX_EMPTY_HALTS: u8 = 8;
 /// Pause after a transaction error, so that a failing device costs at most
 /// 4000 interrupts per second.
-const ERROR_PAUSE: Micros = 250;
+pub(super) const ERROR_PAUSE: Micros = 250;
 /// A poll is wanted this long after the last one while a transfer with a
 /// deadline runs, in case the interrupt is lost.
 const BUSY_FALLBACK: Micros = 10_000;
@@ -67,6 +68,8 @@ pub(super) enum State {
 pub(super) struct Transfer {
     /// HCCHAR without enable, disable and frame parity.
     pub(super) hcchar: u32,
+    /// HCSPLT of a start split; 0 = no split transactions.
+    pub(super) split: u32,
     /// Bus address of the first byte.
     pub(super) base: u32,
     /// Bytes in all; for IN a multiple of the packet size.
@@ -86,6 +89,7 @@ pub(super) struct Transfer {
 impl Transfer {
     pub(super) const NONE: Self = Self {
         hcchar: 0,
+        split: 0,
         base: 0,
         total: 0,
         moved: 0,
@@ -115,7 +119,7 @@ impl Transfer {
         if target.speed == Speed::Low {
             hcchar |= HCCHAR_LOW_SPEED;
         }
-        Self { hcchar, ..Self::NONE }
+        Self { hcchar, split: split::route(target), ..Self::NONE }
     }
 
     /// With the bytes to be moved and the first PID.
@@ -131,11 +135,11 @@ impl Transfer {
         self.hcchar >> 11 & 15
     }
 
-    fn is_interrupt(&self) -> bool {
+    pub(super) fn is_interrupt(&self) -> bool {
         self.hcchar >> 18 & 3 == EP_INTERRUPT
     }
 
-    fn max_packet(&self) -> u32 {
+    pub(super) fn max_packet(&self) -> u32 {
         (self.hcchar & 0x7FF).max(1)
     }
 }
@@ -151,9 +155,11 @@ pub(super) struct Channel {
     pub(super) timeout: Option<Micros>,
     /// The device answered NAK since the channel was last enabled.
     pub(super) nak_seen: bool,
-    errors: u8,
-    repeats: u8,
-    empty_halts: u8,
+    /// Where a split transaction stands.
+    pub(super) split: Split,
+    pub(super) errors: u8,
+    pub(super) repeats: u8,
+    pub(super) empty_halts: u8,
 }
 
 impl Channel {
@@ -165,6 +171,7 @@ impl Channel {
             transfer: Transfer::NONE,
             timeout: None,
             nak_seen: false,
+            split: Split::NONE,
             errors: 0,
             repeats: 0,
             empty_halts: 0,
@@ -213,7 +220,7 @@ impl Channel {
 
 /// How a programming of a channel ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     /// All of it is done, or a short packet ended it.
     Done,
     /// An interrupt endpoint has nothing, or missed its frame.
@@ -237,6 +244,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let ch = &mut self.channels[c];
         ch.transfer = transfer;
         ch.timeout = timeout;
+        ch.split = Split::NONE;
         ch.errors = 0;
         ch.repeats = 0;
         ch.empty_halts = 0;
@@ -245,9 +253,16 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
 
     /// Programs what is left of the channel's transfer and enables it.
     fn program(&mut self, c: usize) {
+        if let Some(wait) = self.split_wait(c) {
+            let until = self.last_poll.saturating_add(wait);
+            self.look_at = self.look_at.min(until);
+            self.channels[c].state = State::Backoff { until };
+            return;
+        }
         let ch = &mut self.channels[c];
         let t = &mut ch.transfer;
-        t.programmed = t.total.saturating_sub(t.moved).min(MAX_SIZE);
+        let most = if t.split == 0 { MAX_SIZE } else { t.max_packet() };
+        t.programmed = t.total.saturating_sub(t.moved).min(most);
         t.packets = packets(t.programmed, t.max_packet()).clamp(1, MAX_PACKETS);
         let mut hcchar = t.hcchar;
         if t.is_interrupt() && self.bus.read(HFNUM) & 1 == 0 {
@@ -260,7 +275,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         self.bus.write(hcint(c), HCINT_ALL);
         let mask = if self.silent & 1 << c != 0 { 0 } else { HCINT_HALTED | HCINT_AHB_ERROR };
         self.bus.write(hcintmsk(c), mask);
-        self.bus.write(hcsplt(c), 0);
+        self.bus.write(hcsplt(c), ch.split.register(t.split));
         self.bus.write(hctsiz(c), size);
         // From our own count, not from what HCDMA has become: a stale address
         // would be written to.
@@ -329,7 +344,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                         self.bus.write(hcint(c), HCINT_ALL);
                     }
                     if now >= until {
-                        self.program(c);
+                        self.go_on(c, now);
                     }
                 }
                 _ => self.drain_step(c, now),
@@ -369,6 +384,9 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
     fn decode(&mut self, c: usize, bits: u32, size: u32) -> Outcome {
         if bits & HCINT_AHB_ERROR != 0 {
             return Outcome::Failed(TransferError::Bus);
+        }
+        if self.channels[c].transfer.split != 0 {
+            return self.decode_split(c, bits, size);
         }
         let complete = self.account(c, bits, size);
         let stats = &mut self.stats;
@@ -486,6 +504,15 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         core
     }
 
+    /// Programs the rest, unless the time for it has passed.
+    fn go_on(&mut self, c: usize, now: Micros) {
+        if self.split_is_late(c) {
+            self.finish(c, now, Outcome::Nothing);
+        } else {
+            self.program(c);
+        }
+    }
+
     /// Tells the owner, or goes on.
     fn finish(&mut self, c: usize, now: Micros, outcome: Outcome) {
         match outcome {
@@ -494,7 +521,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                 if ch.timeout.is_some_and(|t| now >= t) {
                     self.finish(c, now, Outcome::Failed(TransferError::Timeout));
                 } else if pause == 0 {
-                    self.program(c);
+                    self.go_on(c, now);
                 } else {
                     ch.state = State::Backoff { until: now.saturating_add(pause) };
                 }
@@ -517,6 +544,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                 if error != TransferError::Stall {
                     self.note(now, Cause::Transfer(error), Some(c));
                 }
+                self.note_stale_split(c, error != TransferError::Stall);
                 let owner = self.channels[c].owner;
                 let stuck = matches!(error, TransferError::Timeout | TransferError::Bus);
                 if stuck {

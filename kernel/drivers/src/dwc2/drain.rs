@@ -43,6 +43,8 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         // Its end is seen by looking: every poll does while it is on its way out.
         self.silent &= !(1 << c);
         self.look_at = 0;
+        let running = self.channels[c].state == State::Running;
+        self.note_stale_split(c, running || self.channels[c].split.complete);
         let ch = &mut self.channels[c];
         ch.owner = Owner::Nobody;
         ch.timeout = None;
@@ -109,7 +111,10 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
             State::Halting { .. } if ended => self.release(c),
             State::Halting { flushed, .. } if halted => {
                 let nak = self.channels[c].nak_seen;
-                if nak && !self.stage.has_device() {
+                // Every split transaction halts by itself, and there are none
+                // in QEMU.
+                let split = self.channels[c].transfer.split != 0;
+                if split || nak && !self.stage.has_device() {
                     self.release(c);
                 } else if nak && !flushed {
                     self.channels[c].state = State::Parked;

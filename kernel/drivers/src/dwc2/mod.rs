@@ -11,7 +11,8 @@
 //! - `channel`: programming a channel, decoding how it ended,
 //! - `drain`: taking a channel out of use without harm,
 //! - `pipes`, `bulk`: endpoints, their buffers and toggles,
-//! - `control`: SETUP, DATA and STATUS stages.
+//! - `control`: SETUP, DATA and STATUS stages,
+//! - `split`: full- and low-speed devices behind a high-speed hub.
 //!
 //! # Channels
 //!
@@ -32,8 +33,7 @@
 //!
 //! # Not here
 //!
-//! Isochronous transfers, and split transactions: a full- or low-speed device
-//! behind a high-speed hub is refused with `BadPipe`.
+//! Isochronous transfers.
 
 mod bringup;
 mod bulk;
@@ -44,6 +44,7 @@ mod pipes;
 mod port;
 mod regs;
 mod snapshot;
+mod split;
 #[cfg(test)]
 mod tests;
 
@@ -52,10 +53,11 @@ pub use snapshot::{Cause, ChannelSnapshot, Snapshot, Trouble};
 use bringup::Stage;
 use channel::Channel;
 use control::Control;
-use heapless::Vec;
+use heapless::{Deque, Vec};
 use pipes::Pipe;
 use sk_hal::usb::{
-    DeviceTarget, PipeConfig, PipeId, Port, Setup, Speed, StartError, TransferError, UsbHost,
+    DeviceTarget, PipeConfig, PipeId, Port, Setup, Speed, StaleSplit, StartError, TransferError,
+    UsbHost,
 };
 use sk_hal::{Bus32, CacheOps, CpuOwned, DmaBuf, Micros};
 
@@ -106,6 +108,10 @@ pub struct Stats {
     pub over_currents: u32,
     /// Transaction errors, each packet counted.
     pub transaction_errors: u32,
+    /// Complete splits answered NYET.
+    pub split_nyets: u32,
+    /// Split interrupt transactions whose result was fetched too late.
+    pub split_late: u32,
     /// Packets dropped for their data toggle.
     pub toggle_errors: u32,
     /// Halts without a result.
@@ -194,6 +200,8 @@ pub struct Dwc2<B, C> {
     pool: Pool,
     /// The core has been seen to write PIDs back: believe it from then on.
     pid_written_back: bool,
+    /// What transaction translators may still hold.
+    stale_splits: Deque<StaleSplit, 4>,
     last_poll: Micros,
     /// The next poll from then on looks at everything.
     look_at: Micros,
@@ -223,6 +231,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
                 int: Vec::from_array(buffers.int),
             },
             pid_written_back: false,
+            stale_splits: Deque::new(),
             last_poll: 0,
             look_at: 0,
             silent: 0,
@@ -347,6 +356,10 @@ impl<B: Bus32, C: CacheOps> UsbHost for Dwc2<B, C> {
         take: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Result<(), TransferError>> {
         self.pipe_receive(now, pipe, take)
+    }
+
+    fn stale_split(&mut self) -> Option<StaleSplit> {
+        self.stale_splits.pop_front()
     }
 
     fn send_error(&mut self, pipe: PipeId) -> Option<TransferError> {

@@ -90,9 +90,15 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
 
     /// Refuses a target that cannot be addressed.
     pub(super) fn check_target(&self, target: &DeviceTarget) -> Result<(), StartError> {
-        // Without split transactions nothing slow behind a fast hub.
-        let split = self.speed == Speed::High && target.speed != Speed::High;
-        if target.address > 127 || split { Err(StartError::BadPipe) } else { Ok(()) }
+        // What is slow behind what is fast has a transaction translator
+        // between, and nothing else has.
+        let slow = self.speed == Speed::High && target.speed != Speed::High;
+        let routed = match target.behind {
+            _ if target.speed == Speed::High => true,
+            Some((hub, port)) => slow && (1..=127).contains(&hub) && (1..=127).contains(&port),
+            None => !slow,
+        };
+        if target.address > 127 || !routed { Err(StartError::BadPipe) } else { Ok(()) }
     }
 
     pub(super) fn pipe_open(
@@ -111,7 +117,11 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
             true => matches!(max_packet, 8 | 16 | 32 | 64 | 512),
             false => (1..=1024).contains(&max_packet),
         };
-        if !sane || !(1..=15).contains(&config.endpoint) {
+        // A start split carries one packet of at most 64 bytes (8 at low speed).
+        let fits = config.target.speed == Speed::High
+            || config.target.behind.is_none()
+            || max_packet <= 64;
+        if !sane || !fits || !(1..=15).contains(&config.endpoint) {
             return Err(StartError::BadPipe);
         }
         let slot = self.pipes.iter().position(|p| !p.open).ok_or(StartError::NoChannel)?;

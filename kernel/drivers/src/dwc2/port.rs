@@ -51,6 +51,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         self.stats.disconnects = self.stats.disconnects.wrapping_add(1);
         self.stage = Stage::Abandon;
         self.drop_everything(now);
+        self.stale_splits.clear();
     }
 
     /// Port reset on request. A port that is being reset already is left to it.
@@ -58,6 +59,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         if self.stage == Stage::Ready {
             self.stage = Stage::Quiesce;
             self.drop_everything(now.saturating_add(QUIESCE));
+            self.stale_splits.clear();
             self.advance_stage(now);
         }
     }

@@ -144,6 +144,13 @@ pub(super) const EP_BULK: u32 = 2;
 /// HCCHAR EPType: interrupt.
 pub(super) const EP_INTERRUPT: u32 = 3;
 
+/// HCSPLT: split transactions.
+pub(super) const HCSPLT_ENABLE: u32 = 1 << 31;
+/// HCSPLT: complete split, else start split.
+pub(super) const HCSPLT_COMPLETE: u32 = 1 << 16;
+/// HCSPLT XactPos: the whole payload in one start split.
+pub(super) const HCSPLT_ALL: u32 = 3 << 14;
+
 /// HCINT: transfer complete.
 pub(super) const HCINT_COMPLETE: u32 = 1 << 0;
 /// HCINT: the channel halted.

@@ -198,6 +198,18 @@ impl<'t> RegionMapper<'t> {
         core::mem::take(&mut self.dirty)
     }
 
+    /// As [`RegionMapper::take_dirty`], as words and where they are, the first
+    /// level being at `l1_phys`.
+    pub fn take_written(&mut self, l1_phys: u32, mut each: impl FnMut(u32, &[u32])) {
+        let Dirty { l1, tables } = self.take_dirty();
+        if let Some(words) = self.l1.get(l1.clone()).filter(|w| !w.is_empty()) {
+            each(l1_phys.wrapping_add(4 * l1.start as u32), words);
+        }
+        if let Some(pool) = self.pool.get(tables.clone()).filter(|t| !t.is_empty()) {
+            each(self.pool_phys.wrapping_add(1024 * tables.start as u32), pool.as_flattened());
+        }
+    }
+
     fn map_one(&mut self, area: &Area) -> Result<(), MapError> {
         check(area.start, area.end)?;
         self.require_free(area.start, area.end)?;

@@ -9,6 +9,8 @@ pub enum Fault {
     None,
     /// The device answers NAK.
     Nak,
+    /// A complete split is answered NYET; nothing else is. (Silicon only.)
+    Nyet,
     /// The device answers STALL.
     Stall,
     /// The device sends too much.
@@ -58,6 +60,8 @@ pub struct Faults {
     pub answers_after_reset: bool,
     /// Channels do not halt when disabled. (Silicon only.)
     pub halt_stuck: bool,
+    /// A hub lies: what a host cannot but do wrong then is not a panic.
+    pub lax: bool,
     /// The connection breaks and comes back so often within the debounce time.
     pub bounces: u32,
 }

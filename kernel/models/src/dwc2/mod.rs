@@ -10,11 +10,11 @@
 //!
 //! Time passes by [`Dwc2Model::advance`] only.
 
-mod device;
 mod faults;
 mod qemu;
 mod registers;
 mod silicon;
+mod split;
 
 pub use faults::{Fault, Faults};
 
@@ -53,6 +53,10 @@ pub struct Seen {
     pub zombies: u32,
     /// PINGs sent.
     pub pings: u32,
+    /// Start splits sent.
+    pub start_splits: u32,
+    /// Complete splits sent.
+    pub complete_splits: u32,
 }
 
 /// The model; clones share it.

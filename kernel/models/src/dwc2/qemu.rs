@@ -3,9 +3,9 @@
 //! answered, and disabling a channel does not stop its packet.
 
 use super::Personality;
-use super::device::{InAnswer, OutAnswer};
 use super::faults::Fault;
 use super::registers::*;
+use crate::attached::{InAnswer, OutAnswer};
 
 const DATA1: u32 = 2;
 const SETUP: u32 = 3;
@@ -16,9 +16,9 @@ const SMALL: u32 = 1536;
 
 impl Core {
     pub(super) fn qemu_enable(&mut self, n: usize) {
-        let ch = &self.channels[n];
-        let here = self.device.as_ref().is_some_and(|d| d.address == ch.address());
-        if !here || !self.port_enabled() {
+        let address = self.channels[n].address();
+        let here = self.at(address, |_, _| ());
+        if here.is_none() || !self.port_enabled() {
             self.channels[n].hung = true;
             return;
         }
@@ -31,7 +31,6 @@ impl Core {
     }
 
     pub(super) fn qemu_channel(&mut self, n: usize) {
-        let configured = self.device.as_ref().is_some_and(|d| d.configured);
         loop {
             let ch = &mut self.channels[n];
             let active = ch.in_flight || ch.retrying;
@@ -39,10 +38,11 @@ impl Core {
                 return;
             }
             if ch.held && !self.faults.answers_after_reset {
-                if !configured {
+                let address = ch.address();
+                if self.at(address, |d, _| d.configured) != Some(true) {
                     return;
                 }
-                ch.held = false;
+                self.channels[n].held = false;
             }
             if !self.qemu_packet(n) {
                 return;
@@ -95,7 +95,8 @@ impl Core {
                     return false;
                 }
                 // These do not happen there.
-                Fault::AckLost
+                Fault::Nyet
+                | Fault::AckLost
                 | Fault::ToggleError
                 | Fault::EmptyHalt
                 | Fault::DoubleHalt(_)
@@ -103,6 +104,16 @@ impl Core {
             }
         }
         if self.channels[n].is_in() { self.qemu_in(n) } else { self.qemu_out(n) }
+    }
+
+    /// Nobody is at the packet's address any more: a retry ends the emulator,
+    /// and so does the answer to a request of before a reset.
+    fn qemu_nobody(&mut self, n: usize) -> bool {
+        let ch = &mut self.channels[n];
+        assert!(!ch.held, "QEMU abort: request of before the port reset answered");
+        assert!(!ch.retrying, "QEMU abort: usb_ep_get: dev != NULL (channel {n})");
+        ch.poisoned = true;
+        false
     }
 
     /// Accounts for a packet; completes, pauses or goes on.
@@ -138,8 +149,12 @@ impl Core {
     fn qemu_in(&mut self, n: usize) -> bool {
         let ch = &self.channels[n];
         let (endpoint, mps) = (ch.endpoint() as usize, ch.max_packet());
-        let device = self.device.as_mut().expect("a device in flight");
-        match device.input(endpoint, mps as usize, false) {
+        let address = ch.address();
+        let answer = self.at(address, |d, _| d.input(endpoint, mps as usize, false));
+        let Some(answer) = answer else {
+            return self.qemu_nobody(n);
+        };
+        match answer {
             InAnswer::Nak => self.qemu_nak(n),
             InAnswer::Stall => self.qemu_end(n, STALL),
             InAnswer::Silence => self.qemu_end(n, XACT_ERROR),
@@ -160,14 +175,20 @@ impl Core {
         let ch = &self.channels[n];
         let (endpoint, len) = (ch.endpoint() as usize, ch.max_packet().min(ch.left()));
         let data = self.memory.device_read(ch.dma, len as usize);
-        let setup = ch.pid() == SETUP;
-        let device = self.device.as_mut().expect("a device in flight");
-        if setup {
-            device.setup(data.as_slice().try_into().expect("SETUP of 8 bytes"));
-            return self.qemu_moved(n, len, false);
-        }
-        let data1 = endpoint == 0 && len == 0 || device.expects(endpoint);
-        let answer = device.out(endpoint, data1, &data, false);
+        let (setup, address) = (ch.pid() == SETUP, ch.address());
+        let answer = self.at(address, |device, _| {
+            if setup {
+                device.setup(data.as_slice().try_into().expect("SETUP of 8 bytes"));
+                return None;
+            }
+            let data1 = endpoint == 0 && len == 0 || device.expects(endpoint);
+            Some((device.out(endpoint, data1, &data, false), data1))
+        });
+        let (answer, data1) = match answer {
+            None => return self.qemu_nobody(n),
+            Some(None) => return self.qemu_moved(n, len, false),
+            Some(Some(answer)) => answer,
+        };
         match answer {
             OutAnswer::Nak => self.qemu_nak(n),
             OutAnswer::Stall => self.qemu_end(n, STALL),

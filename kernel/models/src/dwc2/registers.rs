@@ -1,8 +1,8 @@
 //! Registers, root port and time.
 
-use super::device::Attached;
 use super::faults::Faults;
 use super::{Personality, Seen};
+use crate::attached::Attached;
 use crate::memory::{ALIAS, Memory};
 use crate::usb::UsbFunction;
 use sk_hal::usb::Speed;
@@ -40,7 +40,7 @@ const P_PWR: u32 = 1 << 12;
 #[derive(Default)]
 pub(super) struct Channel {
     pub(super) char: u32,
-    split: u32,
+    pub(super) split: u32,
     pub(super) int: u32,
     mask: u32,
     pub(super) size: u32,
@@ -181,6 +181,29 @@ impl Core {
             (0x100, 0x0200_2000),
             (0x404, if self.qemu() { 60_000 } else { 0x17D7 }),
         ]);
+    }
+
+    /// Shows the device that hears `address` to `f`, with the hub port that
+    /// splits to it must name; `None` = there is none.
+    pub(super) fn at<R>(
+        &mut self,
+        address: u8,
+        mut f: impl FnMut(&mut Attached, Option<(u8, u8)>) -> R,
+    ) -> Option<R> {
+        let lax = self.faults.lax;
+        let mut result = None;
+        let mut show = |device: &mut Attached, route: Option<(u8, u8)>, ready: bool| {
+            if device.address == address && !(lax && (result.is_some() || !ready)) {
+                assert!(result.is_none(), "two devices at address {address}");
+                assert!(ready, "port reset recovery of the device at {address} ignored");
+                result = Some(f(device, route));
+            }
+        };
+        if let Some(root) = &mut self.device {
+            show(root, None, true);
+            root.visit_children(None, &mut show);
+        }
+        result
     }
 
     pub(super) fn attach(&mut self, function: Box<dyn UsbFunction>) {
@@ -533,7 +556,7 @@ impl Core {
         assert!(ch.mask & HALTED != 0 || bulk_out, "halt of channel {n} masked");
         assert_eq!(ch.int, 0, "HCINT of channel {n} not cleared");
         assert_eq!(ch.dma & 0xC000_0003, ALIAS, "bus alias or alignment of {:#x}", ch.dma);
-        assert_eq!(ch.split, 0, "split transactions are not modelled");
+        ch.check_split();
         let (size, mps) = (ch.left(), ch.max_packet());
         assert!(mps > 0 && ch.char >> 20 & 3 == 1, "packet size or MC");
         assert_eq!(ch.packets_left(), size.div_ceil(mps).max(1), "packet count");

@@ -1,9 +1,10 @@
 //! Channels as BCM2835's core runs them: the core retries NAK and sends PING
 //! by itself, writes size, address and PID back, and halts for all else.
 
-use super::device::{InAnswer, OutAnswer};
 use super::faults::Fault;
 use super::registers::*;
+use crate::attached::{InAnswer, OutAnswer};
+use sk_hal::usb::Speed;
 
 const DATA1: u32 = 2;
 const SETUP: u32 = 3;
@@ -41,6 +42,10 @@ impl Core {
         while let Some(fault) = self.faults.take(key) {
             match fault {
                 Fault::None => break,
+                Fault::Nyet if self.channels[n].is_complete_split() => {
+                    return self.silicon_end(n, NYET);
+                }
+                Fault::Nyet => break,
                 Fault::DoubleHalt(us) => self.channels[n].double = Some(us),
                 Fault::LostInterrupt => self.channels[n].mute_next = true,
                 Fault::Nak => return self.silicon_nak(n),
@@ -61,9 +66,19 @@ impl Core {
                 }
             }
         }
+        if self.channels[n].split != 0 {
+            return self.split_packet(n, ack_lost);
+        }
         let ch = &self.channels[n];
-        let here = self.device.as_ref().is_some_and(|d| d.address == ch.address());
-        match (here, ch.is_in()) {
+        let (address, input, low) = (ch.address(), ch.is_in(), ch.char >> 17 & 1 == 1);
+        let lax = self.faults.lax;
+        let here = self.at(address, |d, route| {
+            let right = low == (d.speed() == Speed::Low);
+            assert!(lax || route.is_none(), "a slow device behind a fast hub wants splits");
+            assert!(lax || right, "LSpdDev of the device at {address}");
+            right && route.is_none()
+        });
+        match (here == Some(true), input) {
             (false, _) => self.silicon_end(n, XACT_ERROR),
             (true, true) => self.silicon_in(n, ack_lost),
             (true, false) => self.silicon_out(n, ack_lost),
@@ -71,14 +86,18 @@ impl Core {
     }
 
     /// Halts the channel with these bits.
-    fn silicon_end(&mut self, n: usize, bits: u32) -> bool {
+    pub(super) fn silicon_end(&mut self, n: usize, bits: u32) -> bool {
         self.channels[n].end(bits, self.now);
         self.write_back_out(n, bits & COMPLETE != 0);
         false
     }
 
     fn silicon_nak(&mut self, n: usize) -> bool {
-        let high = self.device.as_ref().is_some_and(|d| d.speed() == sk_hal::usb::Speed::High);
+        if self.channels[n].split != 0 {
+            return self.split_nak(n);
+        }
+        let address = self.channels[n].address();
+        let high = self.at(address, |d, _| d.speed() == Speed::High) == Some(true);
         let ch = &mut self.channels[n];
         assert_ne!(ch.pid(), SETUP, "SETUP cannot be answered NAK");
         if ch.is_interrupt() {
@@ -105,7 +124,7 @@ impl Core {
     }
 
     /// One packet less, and the other toggle.
-    fn step(&mut self, n: usize) {
+    pub(super) fn step(&mut self, n: usize) {
         let ch = &mut self.channels[n];
         let packets = ch.packets_left() - 1;
         let pid = if ch.pid() == SETUP { SETUP } else { ch.pid() ^ DATA1 };
@@ -113,11 +132,26 @@ impl Core {
         ch.packets += 1;
     }
 
+    /// A packet that came in, to memory.
+    pub(super) fn deliver(&mut self, n: usize, bytes: Vec<u8>) {
+        let len = bytes.len() as u32;
+        // Whole words reach memory.
+        let mut words = bytes;
+        words.resize(words.len().next_multiple_of(4), 0xEE);
+        let ch = &mut self.channels[n];
+        self.memory.device_write(ch.dma, &words);
+        ch.dma = ch.dma.wrapping_add(len);
+        ch.size -= len;
+        ch.int |= ACK;
+        self.step(n);
+    }
+
     fn silicon_in(&mut self, n: usize, ack_lost: bool) -> bool {
         let ch = &self.channels[n];
         let (endpoint, mps, pid) = (ch.endpoint() as usize, ch.max_packet(), ch.pid());
-        let device = self.device.as_mut().expect("checked");
-        match device.input(endpoint, mps as usize, ack_lost) {
+        let address = ch.address();
+        let answer = self.at(address, |d, _| d.input(endpoint, mps as usize, ack_lost));
+        match answer.expect("checked") {
             InAnswer::Nak => self.silicon_nak(n),
             InAnswer::Stall => self.silicon_end(n, STALL),
             InAnswer::Silence => self.silicon_end(n, XACT_ERROR),
@@ -133,14 +167,7 @@ impl Core {
                 if len > mps || len > ch.left() {
                     return self.silicon_end(n, BABBLE);
                 }
-                // Whole words reach memory.
-                let mut words = bytes;
-                words.resize(words.len().next_multiple_of(4), 0xEE);
-                self.memory.device_write(ch.dma, &words);
-                ch.dma = ch.dma.wrapping_add(len);
-                ch.size -= len;
-                ch.int |= ACK;
-                self.step(n);
+                self.deliver(n, bytes);
                 let ch = &self.channels[n];
                 if len < mps || ch.packets_left() == 0 {
                     return self.silicon_end(n, COMPLETE);
@@ -151,26 +178,28 @@ impl Core {
     }
 
     fn silicon_out(&mut self, n: usize, ack_lost: bool) -> bool {
-        let ch = &mut self.channels[n];
+        let ch = &self.channels[n];
         let (endpoint, mps, pid) = (ch.endpoint() as usize, ch.max_packet(), ch.pid());
-        let total = ch.programmed & 0x7_FFFF;
+        let (address, total, ping) = (ch.address(), ch.programmed & 0x7_FFFF, ch.size >> 31 == 1);
         let len = mps.min(total - ch.accepted);
         let data = self.memory.device_read(ch.base + ch.accepted, len as usize);
-        let device = self.device.as_mut().expect("checked");
-        let answer = if pid == SETUP {
-            device.setup(data.as_slice().try_into().expect("SETUP of 8 bytes"));
-            OutAnswer::Ack
-        } else {
+        let answer = self.at(address, |device, _| {
+            if pid == SETUP {
+                device.setup(data.as_slice().try_into().expect("SETUP of 8 bytes"));
+                return OutAnswer::Ack;
+            }
             if device.ping[endpoint] {
-                assert!(ch.size >> 31 == 1, "OUT on {endpoint} after NYET without PING");
+                assert!(ping, "OUT on {endpoint} after NYET without PING");
                 device.ping[endpoint] = false;
             }
-            if ch.size >> 31 == 1 {
-                self.seen.pings += 1;
-                ch.size &= !(1 << 31);
-            }
             device.out(endpoint, pid == DATA1, &data, ack_lost)
-        };
+        });
+        let answer = answer.expect("checked");
+        let ch = &mut self.channels[n];
+        if pid != SETUP && ping {
+            self.seen.pings += 1;
+            ch.size &= !(1 << 31);
+        }
         if ack_lost && matches!(answer, OutAnswer::Ack | OutAnswer::Nyet) {
             return self.silicon_end(n, XACT_ERROR);
         }

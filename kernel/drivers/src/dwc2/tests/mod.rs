@@ -4,9 +4,11 @@ extern crate std;
 
 mod abort_traps;
 mod bring_up;
+mod caches;
 mod faults;
 mod qemu;
 mod random;
+mod splits;
 mod transfers;
 
 use super::*;
@@ -124,6 +126,8 @@ struct Rig {
     model: Dwc2Model,
     device: Rc<RefCell<DeviceState>>,
     speed: Speed,
+    /// The hub and the port on it, if the device is behind one.
+    behind: Option<(u8, u8)>,
     /// Polled every so many microseconds instead of by interrupt.
     polled: Option<u64>,
     next_poll: u64,
@@ -132,7 +136,10 @@ struct Rig {
 
 impl Rig {
     fn bare(personality: Personality, speed: Speed) -> Self {
-        let memory = Memory::new();
+        Self::on(Memory::new(), personality, speed)
+    }
+
+    fn on(memory: Memory, personality: Personality, speed: Speed) -> Self {
         let model = Dwc2Model::new(memory.clone(), personality);
         let buffers = Buffers {
             control: core::array::from_fn(|_| memory.buffer(32 + 1024)),
@@ -144,7 +151,7 @@ impl Rig {
         let device = Rc::new(RefCell::new(DeviceState::default()));
         device.borrow_mut().replies.push((6, (0..18).collect()));
         device.borrow_mut().replies.push((0, std::vec![0, 0]));
-        Self { host, model, device, speed, polled: None, next_poll: 0, polls: 0 }
+        Self { host, model, device, speed, behind: None, polled: None, next_poll: 0, polls: 0 }
     }
 
     fn plug(&self) {
@@ -160,7 +167,14 @@ impl Rig {
     }
 
     fn target(&self, address: u8) -> DeviceTarget {
-        DeviceTarget { address, speed: self.speed, max_packet0: 64, behind: None }
+        let max_packet0 = if self.speed == Speed::Low { 8 } else { 64 };
+        let device = DeviceTarget { address, speed: self.speed, max_packet0, behind: self.behind };
+        match self.behind {
+            Some((hub, _)) if hub == address => {
+                DeviceTarget { speed: Speed::High, max_packet0: 64, behind: None, ..device }
+            }
+            _ => device,
+        }
     }
 
     fn enumerate(&mut self) {

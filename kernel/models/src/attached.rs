@@ -6,7 +6,7 @@ use sk_hal::usb::{Setup, Speed};
 
 /// A device's answer to OUT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum OutAnswer {
+pub(crate) enum OutAnswer {
     Ack,
     Nyet,
     Nak,
@@ -20,7 +20,7 @@ pub(super) enum OutAnswer {
 
 /// A device's answer to IN.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum InAnswer {
+pub(crate) enum InAnswer {
     /// A packet, its toggle (true: DATA1), and whether it repeats one.
     Data {
         bytes: Vec<u8>,
@@ -34,10 +34,10 @@ pub(super) enum InAnswer {
 }
 
 /// An attached device.
-pub(super) struct Attached {
-    pub(super) function: Box<dyn UsbFunction>,
-    pub(super) address: u8,
-    pub(super) configured: bool,
+pub(crate) struct Attached {
+    pub(crate) function: Box<dyn UsbFunction>,
+    pub(crate) address: u8,
+    pub(crate) configured: bool,
     in_data1: [bool; 16],
     out_data1: [bool; 16],
     /// Packets sent whose ACK was lost.
@@ -45,7 +45,7 @@ pub(super) struct Attached {
     /// The host missed the ACK of the last packet accepted.
     duplicate: [bool; 16],
     /// NYET was answered: PING before the next OUT.
-    pub(super) ping: [bool; 16],
+    pub(crate) ping: [bool; 16],
     setup: Option<Setup>,
     /// Data of a control IN, and how much of it was sent.
     reply: Option<(Vec<u8>, usize)>,
@@ -53,7 +53,7 @@ pub(super) struct Attached {
 }
 
 impl Attached {
-    pub(super) fn new(function: Box<dyn UsbFunction>) -> Self {
+    pub(crate) fn new(function: Box<dyn UsbFunction>) -> Self {
         Self {
             function,
             address: 0,
@@ -69,11 +69,24 @@ impl Attached {
         }
     }
 
-    pub(super) fn speed(&self) -> Speed {
+    pub(crate) fn speed(&self) -> Speed {
         self.function.speed()
     }
 
-    pub(super) fn reset(&mut self) {
+    /// Shows every device behind this one, if it is a hub, to `f`.
+    pub(crate) fn visit_children(
+        &mut self,
+        route: Option<(u8, u8)>,
+        f: &mut dyn FnMut(&mut Self, Option<(u8, u8)>, bool),
+    ) {
+        if self.configured
+            && let Some(hub) = self.function.as_hub()
+        {
+            hub.visit(self.address, route, f);
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
         self.function.reset();
         self.address = 0;
         self.configured = false;
@@ -100,11 +113,11 @@ impl Attached {
     }
 
     /// Is this the toggle the device expects of an OUT?
-    pub(super) fn expects(&self, endpoint: usize) -> bool {
+    pub(crate) fn expects(&self, endpoint: usize) -> bool {
         self.out_data1[endpoint]
     }
 
-    pub(super) fn setup(&mut self, bytes: [u8; 8]) {
+    pub(crate) fn setup(&mut self, bytes: [u8; 8]) {
         let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         self.setup = Some(Setup {
             request_type: bytes[0],
@@ -121,7 +134,7 @@ impl Attached {
         self.duplicate[0] = false;
     }
 
-    pub(super) fn out(
+    pub(crate) fn out(
         &mut self,
         endpoint: usize,
         data1: bool,
@@ -164,7 +177,7 @@ impl Attached {
         }
     }
 
-    pub(super) fn input(&mut self, endpoint: usize, max_packet: usize, ack_lost: bool) -> InAnswer {
+    pub(crate) fn input(&mut self, endpoint: usize, max_packet: usize, ack_lost: bool) -> InAnswer {
         let repeat = self.unacked[endpoint].is_some();
         let answer = match self.unacked[endpoint].take() {
             Some(bytes) => Answer::Data(bytes),
