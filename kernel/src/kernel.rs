@@ -9,6 +9,7 @@ use crate::dma;
 use crate::machine::{Console, Machine, Timer};
 use crate::tasks::{Tasks, Turn};
 use crate::timetable::{CONSOLE, EVENTS, NET, SESSION, SLOTS, TABLE, USB};
+use crate::watch::Watch;
 use crate::wire::Wire;
 use core::fmt::Write;
 use core::mem::MaybeUninit;
@@ -23,7 +24,7 @@ use sk_drivers::dwc2::Dwc2;
 use sk_drivers::gpio::Gpio;
 use sk_drivers::irq::{Irq, Source};
 use sk_drivers::systimer::{Armed, Channel};
-use sk_exec::Executive;
+use sk_exec::{Executive, Share};
 use sk_hal::net::FrameDevice;
 use sk_hal::{Clock, Micros};
 use sk_net::{Address, Net, NetConfig, NetMode, NetStorage, SendError, Sockets, UdpMeta, UdpSink};
@@ -35,6 +36,14 @@ use sk_wire::control::Phase;
 
 /// Period of the tick while a payload runs.
 const TICK: Micros = 1_000;
+/// How much of the time of a payload that could run the kernel takes for the
+/// network and its other slots, in thousandths; all of it in a build with the
+/// feature `uncapped`, to see what the limit is good for.
+const SHARE: u32 = if cfg!(feature = "uncapped") { 1000 } else { 100 };
+/// So much is saved up at most, and so much overdrawn: a key agreement is not
+/// divided. With this debt the network comes back after 40 ms.
+const BURST: Micros = 1_000;
+const DEBT: Micros = 4_000;
 /// The timer is set no farther ahead than this.
 const FARTHEST: Micros = 1 << 30;
 /// Frames handled in one run of the net slot.
@@ -75,7 +84,7 @@ struct Held {
 
 /// All there is.
 pub struct Kernel {
-    timer: Timer,
+    pub(crate) timer: Timer,
     irq: Irq<Mmio>,
     console: &'static mut Console,
     mailbox: Mailbox<Mmio, Caches>,
@@ -84,11 +93,13 @@ pub struct Kernel {
     demand: Demand,
     cpufreq: Option<CpuFreq>,
     gpio: Gpio<Mmio>,
+    pub(crate) watch: Watch,
+    share: Share,
     led: Option<Led>,
     usb: &'static mut Usb,
     net: &'static mut Net<'static>,
-    server: &'static mut Server<'static>,
-    tasks: &'static mut Tasks<Timer>,
+    pub(crate) server: &'static mut Server<'static>,
+    pub(crate) tasks: &'static mut Tasks<Timer>,
     port: u16,
     scratch: &'static mut [u8; MAX_DATAGRAM],
     held: Option<Held>,
@@ -114,7 +125,10 @@ pub fn start(m: Machine) -> Kernel {
     tasks.facts.abi = u16::from(sk_abi::ABI_VERSION);
     tasks.facts.mhz = m.cpufreq.as_ref().map_or(0, |f| (f.now / 1_000_000) as u16);
     tasks.facts.wall_ms_max = m.config.map_or(0, |c| c.policy.wall_ms_max);
+    tasks.facts.last_end = m.last_end;
     tasks.emulated = !m.cycles_run;
+    let mut watch = Watch::new(m.timer, m.power, m.cycles_run, tasks.tables());
+    watch.learn(tasks.tables());
     tasks.board = (m.board.code, m.cpufreq.as_ref().map_or(0, |f| f.max / 1_000_000));
 
     let mut random = [0; 24];
@@ -151,6 +165,8 @@ pub fn start(m: Machine) -> Kernel {
         demand: Demand::Idle,
         cpufreq: m.cpufreq,
         gpio,
+        watch,
+        share: Share::new(SHARE, BURST, DEBT),
         led,
         usb,
         net,
@@ -171,15 +187,39 @@ impl Kernel {
     pub fn run(mut self) -> ! {
         let timer = self.timer;
         self.irq.enable(Source::TIMER_1);
+        self.irq.select_fiq(Source::TIMER_3);
+        // SAFETY: `vectors.S` handles it wherever it comes.
+        unsafe { cp15::open_fiq() }
         let mut executive: Executive<'_, Kernel, SLOTS> =
             Executive::new(&TABLE, &EVENTS, timer.now());
         EVENTS.raise(USB | SESSION | CONSOLE);
         loop {
+            let ran = self.tasks.is_running();
             executive.poll(&mut self, &timer);
-            if self.tasks.is_running() {
+            self.watch_over(&executive);
+            if !self.tasks.is_running() {
+                if let Some(due) = executive.next_due(timer.now()) {
+                    self.sleep_until(due);
+                }
+                continue;
+            }
+            if ran && !self.tasks.is_waiting() {
+                // The payload could have had this time.
+                let now = timer.now();
+                self.share.spend(now, now.saturating_sub(executive.polled()));
+                let more = EVENTS.any() && self.share.is_left(now);
+                if more && now < self.tasks.next_look() {
+                    continue;
+                }
+            }
+            // Frames stay in the adapter, and are dropped there, until some of
+            // the share is left.
+            loop {
                 self.task_turn(&executive);
-            } else if let Some(due) = executive.next_due(timer.now()) {
-                self.sleep_until(due);
+                let busy = self.tasks.is_running() && !self.tasks.is_waiting();
+                if !busy || self.share.is_left(timer.now()) {
+                    break;
+                }
             }
         }
     }
@@ -192,7 +232,7 @@ impl Kernel {
         let mut due = None;
         loop {
             let now = self.timer.now();
-            let at = (now + TICK).min(self.tasks.deadline().max(now + 1));
+            let at = (now + TICK).min(self.tasks.next_look().max(now + 1));
             let turn = if self.wake_by(now, at) {
                 self.tasks.turn(&mut Wire { net: self.net, usb: self.usb })
             } else {
@@ -321,7 +361,7 @@ impl Kernel {
         self.irq.disable(Source::USB);
     }
 
-    fn say(&mut self, line: core::fmt::Arguments<'_>) {
+    pub(crate) fn say(&mut self, line: core::fmt::Arguments<'_>) {
         let s = self.timer.now() / 1000;
         let _ = write!(self.console, "[{:4}.{:03}] {line}\r\n", s / 1000, s % 1000);
         EVENTS.raise(CONSOLE);
@@ -441,9 +481,12 @@ impl Kernel {
 
     fn report(&mut self, event: Event) {
         match event {
-            Event::SessionUp { client, from } => {
+            Event::SessionUp { client, from, took } => {
                 let [a, b, c, d] = from.ip;
-                self.say(format_args!("session: client {client} at {a}.{b}.{c}.{d}:{}", from.port));
+                self.say(format_args!(
+                    "session: client {client} at {a}.{b}.{c}.{d}:{}, open in {took} us",
+                    from.port
+                ));
             }
             Event::SessionDown { client } => {
                 self.say(format_args!("session: client {client} left"));
@@ -456,7 +499,10 @@ impl Kernel {
             Event::Ended(task, status) => {
                 self.say(format_args!("task {}: {}", task.seq, status.name()));
             }
-            Event::Idle => self.say(format_args!("ready")),
+            Event::Idle => {
+                self.say(format_args!("ready"));
+                self.sweep();
+            }
         }
     }
 

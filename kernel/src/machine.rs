@@ -2,6 +2,7 @@
 //! and says so on the UART. Nothing here is fatal that need not be: without a
 //! mailbox answer there are defaults, without a blob there is a reason.
 
+use crate::crash::{self, Last};
 use crate::dma;
 use crate::early::{Blob, Taken};
 use crate::memory::Memory;
@@ -25,8 +26,8 @@ use sk_drivers::systimer::SysTimer;
 use sk_hal::Clock;
 use sk_session::drbg::{Drbg, SeedMaterial};
 use sk_session::keys::{DeviceKeys, StaticKey};
-use sk_wire::Reason;
 use sk_wire::blob::Config;
+use sk_wire::{LastEnd, Reason};
 
 /// Baud rate of the console.
 const BAUD: u32 = 115_200;
@@ -73,6 +74,10 @@ pub struct Machine {
     pub cycles_run: bool,
     /// Station address for adapters without one.
     pub mac: [u8; 6],
+    /// Reset and watchdog.
+    pub power: Pm<Mmio>,
+    /// How the boot before ended.
+    pub last_end: LastEnd,
 }
 
 /// What the firmware told through the mailbox, with defaults where it did not.
@@ -98,6 +103,7 @@ impl Machine {
     /// Everything up to, but not including, USB and the network.
     pub fn bring_up(taken: &mut Taken, memory: Memory) -> Self {
         let timer = SysTimer::new(block!(SYSTEM_TIMER));
+        let last = crash::begin(timer.now());
         let irq = Irq::new(block!(INTERRUPTS));
         let mut console: Console = Pl011::new(block!(UART0));
         let mut gpio = Gpio::new(block!(GPIO));
@@ -131,6 +137,7 @@ impl Machine {
 
         let pm = Pm::new(block!(POWER));
         say(format_args!("reset: {:?}", pm.reset_reason()));
+        report_last(&mut say, &last);
 
         let cycles_run = cycle_counter_runs(&timer);
         let cpufreq = CpuFreq::new(&mut mailbox, &timer).ok();
@@ -145,6 +152,9 @@ impl Machine {
             )),
             None => say(format_args!("clock: the firmware does not say; left as it is")),
         }
+        if !sk_drivers::watchdog::may_arm(cycles_run) {
+            say(format_args!("watchdog: not armed, for the cycle counter stands still"));
+        }
         // SAFETY: made once; the end was taken as the least of what firmware
         // and boot data say the ARM has.
         let region = unsafe { Region::new(told.memory_end) };
@@ -155,7 +165,11 @@ impl Machine {
         ));
 
         let seed = Rng::new(block!(RNG)).collect(&timer);
-        let (config, identity, drbg, reason) = secrets(taken, &told, &timer, seed.as_ref().ok());
+        let (mut config, identity, drbg, mut reason) =
+            secrets(taken, &told, &timer, seed.as_ref().ok());
+        if last.is_loop() {
+            (config, reason) = (None, Reason::CrashLoop);
+        }
         match seed {
             Ok(_) => say(format_args!("random numbers: generator passed its test")),
             Err(error) => say(format_args!("random numbers: generator failed: {error:?}")),
@@ -193,6 +207,8 @@ impl Machine {
             reason,
             cycles_run,
             mac: told.mac,
+            power: pm,
+            last_end: last.end(),
         }
     }
 }
@@ -242,6 +258,30 @@ fn report_boot_data(say: &mut impl FnMut(core::fmt::Arguments<'_>), taken: &Take
             data.form, data.place.start, taken.blob
         )),
         Err(error) => say(format_args!("boot data: {error:?} (r0 {r0:x}, r1 {r1:x}, r2 {r2:x})")),
+    }
+}
+
+/// How the last boot ended, if it has left word.
+fn report_last(say: &mut impl FnMut(core::fmt::Arguments<'_>), last: &Last) {
+    let Some(record) = &last.record else { return };
+    say(format_args!("last boot: {}", last.end().text()));
+    if record.state != sk_drivers::crash::State::Crashed {
+        return;
+    }
+    say(format_args!(
+        "last boot: {} ({:#x}), {} ms after its start; {} in a row",
+        record.text.as_str(),
+        record.detail,
+        record.uptime_ms,
+        last.row
+    ));
+    for (row, values) in record.registers.chunks(5).enumerate() {
+        if record.registers.iter().any(|&value| value != 0)
+            && let [a, b, c, d, e] = values
+        {
+            let n = row * 5;
+            say(format_args!("last boot: {n:2}: {a:08x} {b:08x} {c:08x} {d:08x} {e:08x}"));
+        }
     }
 }
 

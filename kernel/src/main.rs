@@ -9,12 +9,14 @@
 //! * [`machine`]: brings the board's blocks up, in sentences on the UART;
 //! * [`kernel`]: everything that lives, and the timetable it lives by;
 //! * [`tasks`], [`task`], [`streams`], [`region`], [`gates`], [`direct`]: the payload;
-//! * [`fault`]: what is said when something breaks.
+//! * [`watch`], [`fault`], [`crash`]: whether all is well, what is said when something
+//!   breaks, and what the next boot is told.
 #![no_std]
 #![no_main]
 // A binary exports nothing; `pub` here means "for the other modules".
 #![allow(unreachable_pub)]
 
+mod crash;
 mod direct;
 mod dma;
 mod early;
@@ -28,6 +30,7 @@ mod streams;
 mod task;
 mod tasks;
 mod timetable;
+mod watch;
 mod wire;
 
 use core::arch::global_asm;

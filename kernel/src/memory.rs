@@ -15,6 +15,7 @@ const L2_TABLES: usize = 32;
 unsafe extern "C" {
     static mut __l1_final: [u32; 4096];
     static mut __l2_tables: [[u32; 256]; L2_TABLES];
+    static __image_start: u8;
     static __asm_start: u8;
     static __asm_end: u8;
     static __text_end: u8;
@@ -42,6 +43,15 @@ macro_rules! addr {
 
 const fn page_up(at: u32) -> u32 {
     (at + PAGE - 1) & !(PAGE - 1)
+}
+
+/// The image as the firmware loaded it, which nothing writes.
+pub fn image() -> &'static [u32] {
+    let (start, end) = (addr!(__image_start), addr!(__image_end));
+    let words = end.saturating_sub(start).div_ceil(4) as usize;
+    // SAFETY: read-only memory of the image, mapped for the kernel's lifetime;
+    // what follows its last byte in the word is of the same page.
+    unsafe { core::slice::from_raw_parts(start as *const u32, words) }
 }
 
 /// The kernel's tables.
@@ -80,6 +90,11 @@ impl Memory {
                 stack(addr!(__und_stack), addr!(__und_stack_top)),
                 stack(addr!(__svc_stack), addr!(__svc_stack_top)),
                 area(map::LOG_RING, map::LOG_RING + map::LOG_RING_LEN, Attr::KernelData),
+                area(
+                    map::CRASH_RECORD,
+                    map::CRASH_RECORD + map::CRASH_RECORD_LEN,
+                    Attr::KernelData,
+                ),
                 area(map::PERIPHERALS, map::PERIPHERALS + map::PERIPHERALS_LEN, Attr::Device),
             ])
             .expect("kernel.ld lays the areas out apart");
@@ -94,6 +109,12 @@ impl Memory {
     /// The control registers as this map needs them.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// First-level table and pool, for those who check that they are as they were.
+    pub fn tables(&self) -> [&[u32]; 2] {
+        let (l1, pool) = self.tables.words();
+        [l1, pool.as_flattened()]
     }
 
     /// Maps areas of the task region.

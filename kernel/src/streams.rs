@@ -119,6 +119,11 @@ impl<K: Clock> Streams<K> {
         }
     }
 
+    /// The payload is to come to an end; it may ask.
+    pub fn request_stop(&mut self) {
+        self.stop_requested = true;
+    }
+
     /// Signs of life, through the gate and past it.
     pub fn beats(&self) -> u32 {
         self.beats.wrapping_add(crate::direct::beats())

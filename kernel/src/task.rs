@@ -4,6 +4,8 @@
 //! payload go on and returns when it asks for a service, when an interrupt is
 //! due, or when it faults (`vectors.S`).
 
+use sk_bcm2835::cp15;
+
 /// Registers of a payload between two turns. Layout known to `vectors.S`.
 #[repr(C)]
 pub struct Context {
@@ -84,11 +86,14 @@ impl Context {
 
     /// Lets the payload run until something ends its turn.
     pub fn run(&mut self) -> Reason {
+        cp15::hand_over_peripherals();
         // SAFETY: `enter_task` follows the C calling convention and writes only
         // this context; a shielded payload runs in user mode behind the task map,
         // so it can reach no memory but its own. A direct one could do anything:
         // that is what its client's role is for.
-        match unsafe { enter_task(self) } {
+        let reason = unsafe { enter_task(self) };
+        cp15::hand_over_peripherals();
+        match reason {
             0 => Reason::Service,
             1 | 5 => Reason::Interrupt,
             2 => Reason::Undefined,

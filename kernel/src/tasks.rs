@@ -7,6 +7,7 @@
 //! because those arrive before the image is understood.
 
 mod board;
+mod limits;
 mod net;
 mod prepare;
 mod rates;
@@ -17,8 +18,9 @@ use crate::memory::Memory;
 use crate::region::Region;
 use crate::streams::Streams;
 use crate::task::{Context, Mode};
+use limits::Clocks;
 use rates::Rates;
-use sk_abi::{Status, TaskInfo};
+use sk_abi::TaskInfo;
 use sk_drivers::mmu::PAGE;
 use sk_hal::{Clock, Micros};
 use sk_loader::Layout;
@@ -93,6 +95,7 @@ pub struct Tasks<K> {
     stack: u32,
     wall_ms: u32,
     cpu_ms: u32,
+    heartbeat_ms: u32,
     layout: Option<Layout>,
     services: Option<sk_services::Task>,
     info: TaskInfo,
@@ -102,12 +105,9 @@ pub struct Tasks<K> {
     mode: Mode,
     context: Context,
     parked: Option<Park>,
-    started: Micros,
-    deadline: Micros,
-    cpu_us: u64,
+    clocks: Clocks,
     syscalls: u32,
     last_service: u16,
-    stop: Option<Status>,
     scrub_at: u32,
     /// Everything below is known to be zero in the low part of the region.
     clean_to: u32,
@@ -141,6 +141,7 @@ impl<K: Clock + Copy> Tasks<K> {
             stack: 0,
             wall_ms: 0,
             cpu_ms: 0,
+            heartbeat_ms: 0,
             layout: None,
             services: None,
             info: TaskInfo::default(),
@@ -150,12 +151,9 @@ impl<K: Clock + Copy> Tasks<K> {
             mode: Mode::Shielded,
             context: Context::empty(),
             parked: None,
-            started: 0,
-            deadline: 0,
-            cpu_us: 0,
+            clocks: Clocks::STOPPED,
             syscalls: 0,
             last_service: 0,
-            stop: None,
             scrub_at: 0,
             clean_to: region.start,
         }
@@ -166,9 +164,14 @@ impl<K: Clock + Copy> Tasks<K> {
         matches!(self.state, State::Running)
     }
 
-    /// When the payload must be ended, while one runs.
-    pub fn deadline(&self) -> Micros {
-        self.deadline
+    /// See [`Memory::tables`].
+    pub fn tables(&self) -> [&[u32]; 2] {
+        self.memory.tables()
+    }
+
+    /// Does it wait for something? Then the processor is the kernel's.
+    pub fn is_waiting(&self) -> bool {
+        self.parked.is_some()
     }
 
     /// A line the payload logged, once.

@@ -102,11 +102,30 @@ on_data_abort:
     cps     #0x13
     leave_task 4
 
+@ The software watchdog. FIQ is open always, so this interrupts anything, the
+@ ways in and out of a payload too; it returns to where it came from, unless the
+@ executive is struck out: then {r0-r12, sp of SVC, lr of SVC, pc, cpsr}, of
+@ which r8-r12 are banked, go to `kernel_fault`.
 on_fiq:
     sub     lr, lr, #4
-    srsdb   sp!, #0x13
+    push    {r0-r4, lr}
+    bl      fiq_strike
+    cmp     r0, #0
+    bne     1f
+    ldm     sp!, {r0-r4, pc}^
+1:  pop     {r0-r4, lr}
+    sub     sp, sp, #64
+    stmia   sp, {r0-r7}
+    str     lr, [sp, #60]
+    mrs     r4, spsr
+    add     r5, sp, #32
+    mov     r1, sp
     cps     #0x13
-    leave_task 5
+    stmia   r5, {r8-r12, sp, lr}
+    cps     #0x11
+    mov     r0, #5
+    mov     r2, r4
+    b       kernel_fault
     .ltorg
 
 @ Kernel faults: {r0-r12, sp of SVC, lr of SVC, pc, cpsr} on this mode's stack.

@@ -369,7 +369,7 @@ static inline uint64_t sk_task_remaining(void)
     return sk_code();
 }
 
-/* task.should_stop/1: 1 when the client has asked the task to come to an end, else 0. */
+/* task.should_stop/1: 1 when the task should come to an end: it was told to, or its time is almost over; else 0. */
 static inline uint32_t sk_task_should_stop(void)
 {
     static uint32_t (*sk_code)(void);

@@ -77,12 +77,14 @@ impl Kernel {
         self.sys.yield_now();
     }
 
-    /// A sign of life; only tasks that promised some need it.
+    /// A sign of life; only tasks of which some are asked need it
+    /// (`sk run --heartbeat`).
     pub fn beat(&self) {
         self.sys.beat();
     }
 
-    /// Has the client asked the payload to come to an end?
+    /// Should the payload come to an end? It was told to, and is ended 5 ms
+    /// later, or its time is almost over.
     #[must_use]
     pub fn should_stop(&self) -> bool {
         self.sys.should_stop()

@@ -38,7 +38,7 @@ macro_rules! for_each_service {
         4 TaskRemaining task_remaining "task.remaining/1" () -> u64,
             "Microseconds until the deadline; 0 when it has passed.";
         5 TaskShouldStop task_should_stop "task.should_stop/1" () -> u32,
-            "1 when the client has asked the task to come to an end, else 0.";
+            "1 when the task should come to an end: it was told to, or its time is almost over; else 0.";
         6 TaskAbort task_abort "task.abort/1" (message: *const u8, len: u32) -> Never,
             "Ends the task as failed, with a message for the client.";
         7 TaskSyncCode task_sync_code "task.sync_code/1" (start: *const u8, len: u32) -> (),

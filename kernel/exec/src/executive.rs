@@ -73,12 +73,24 @@ impl State {
     }
 }
 
+/// What [`Executive::check`] found wrong; the number is the slot's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// A slot with a period has no next tick, one without has one, or the tick
+    /// is farther away than the period.
+    Tick(usize),
+    /// A slot was due for longer than it may be.
+    Starved(usize),
+}
+
 /// Runs the slots of a table of `N` lines over one context.
 #[derive(Debug)]
 pub struct Executive<'t, Ctx, const N: usize> {
     table: &'t [Slot<Ctx>; N],
     events: &'t Events,
     states: [State; N],
+    /// When the last poll began.
+    polled: Micros,
 }
 
 impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
@@ -89,7 +101,7 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         for (slot, state) in table.iter().zip(&mut states) {
             state.tick = (slot.period > 0).then_some(start);
         }
-        Self { table, events, states }
+        Self { table, events, states, polled: start }
     }
 
     /// Runs what is due, in the order of the table, each slot at most once.
@@ -105,6 +117,9 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
                 break;
             };
             let start = clock.now();
+            if index == 0 {
+                self.polled = start;
+            }
             if !state.is_due(start) {
                 continue;
             }
@@ -126,6 +141,35 @@ impl<'t, Ctx, const N: usize> Executive<'t, Ctx, N> {
         let raised = self.events.any() || self.states.iter().any(|state| state.woken);
         let timed = self.states.iter().flat_map(|state| [state.tick, state.wish]).flatten();
         raised.then_some(now).into_iter().chain(timed).min().map(|due| due.max(now))
+    }
+
+    /// When the last poll began.
+    #[must_use]
+    pub const fn polled(&self) -> Micros {
+        self.polled
+    }
+
+    /// Is the timetable sane, and did the last [`Executive::poll`] serve every
+    /// slot whose period had come round `bound` microseconds before or earlier?
+    /// Time that goes by without the processor is no fault of the timetable, so
+    /// slots are judged by when the poll began, not by `now`.
+    ///
+    /// # Errors
+    /// The first slot of which that is not so.
+    pub fn check(&self, now: Micros, bound: Micros) -> Result<(), Broken> {
+        for (index, (slot, state)) in self.table.iter().zip(&self.states).enumerate() {
+            let sane = match (slot.period, state.tick) {
+                (0, tick) => tick.is_none(),
+                (period, tick) => tick.is_some_and(|tick| tick <= now.saturating_add(period)),
+            };
+            if !sane {
+                return Err(Broken::Tick(index));
+            }
+            if state.tick.is_some_and(|tick| tick.saturating_add(bound) < self.polled) {
+                return Err(Broken::Starved(index));
+            }
+        }
+        Ok(())
     }
 
     /// What was recorded, in the order of the table.

@@ -11,6 +11,10 @@
 //!   can be asked for, so the schedule can be seen to hold.
 //! * Whether a table *can* hold is arithmetic, done when it is compiled:
 //!   [`load_permille`] and [`longest_pass`] are `const`.
+//! * Whether it *does* hold is asked at run time, before the watchdogs are fed:
+//!   [`Executive::check`], [`Guard`].
+//! * While a payload runs, the kernel's own work is held to a share of the
+//!   time: [`Share`].
 //!
 //! ```
 //! use sk_exec::{Events, Executive, Slot, load_permille};
@@ -47,8 +51,12 @@
 
 mod events;
 mod executive;
+mod guard;
+mod share;
 mod slot;
 
 pub use events::Events;
-pub use executive::Executive;
+pub use executive::{Broken, Executive};
+pub use guard::Guard;
+pub use share::Share;
 pub use slot::{Slot, SlotReport, load_permille, longest_pass};

@@ -292,3 +292,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_sane_timetable_passes_its_check_and_a_starved_slot_does_not() {
+    let clock = FakeClock::at(1_000);
+    let mut board = Board::new(&clock);
+    let table: [Slot<Board>; 1] = [Slot {
+        name: "a",
+        period: 1_000,
+        budget: 10,
+        wake: 0,
+        run: |b, now| {
+            b.step("a", 0, now);
+            None
+        },
+    }];
+    let events = Events::new();
+    let mut executive = Executive::new(&table, &events, clock.now());
+    assert_eq!(executive.check(clock.now(), 100), Ok(()));
+    executive.poll(&mut board, &clock);
+    assert_eq!(executive.check(clock.now(), 100), Ok(()));
+    // Time went by, but no poll began: nobody was passed over.
+    clock.advance(10_000);
+    assert_eq!(executive.check(clock.now(), 100), Ok(()));
+    executive.poll(&mut board, &clock);
+    assert_eq!(executive.check(clock.now(), 100), Ok(()));
+    // A clock that went back: the tick is farther away than it can be.
+    assert_eq!(executive.check(0, 100), Err(sk_exec::Broken::Tick(0)));
+}

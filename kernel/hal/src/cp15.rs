@@ -143,6 +143,15 @@ pub fn forget_translations(ops: &(impl Cp15Ops + ?Sized)) {
     ops.prefetch_flush();
 }
 
+/// Between the kernel's accesses to peripherals and those of a payload that has
+/// some of its own: it may have been interrupted between a read and the barrier
+/// after it (BCM2835 ARM Peripherals section 1.3), and goes on as if nobody else
+/// had written anything.
+#[inline(always)]
+pub fn hand_over_peripherals(ops: &(impl Cp15Ops + ?Sized)) {
+    ops.dmb();
+}
+
 /// Sleeps until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
 #[inline(always)]
 pub fn sleep(ops: &(impl Cp15Ops + ?Sized)) {

@@ -33,6 +33,20 @@ pub trait Clock {
     fn now(&self) -> Micros;
 }
 
+/// What resets the board unless it is fed in time.
+pub trait Watchdog {
+    /// Fed at time `now`; the time it allows starts anew.
+    fn feed(&mut self, now: Micros);
+}
+
+/// Two at once: the one with the shorter time in front.
+impl<A: Watchdog, B: Watchdog> Watchdog for (A, B) {
+    fn feed(&mut self, now: Micros) {
+        self.0.feed(now);
+        self.1.feed(now);
+    }
+}
+
 /// Random bytes for keys, cookies and identifiers.
 ///
 /// An implementation must be cryptographically strong; one that has failed its

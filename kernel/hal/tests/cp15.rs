@@ -59,7 +59,7 @@ fn nothing_is_maintained_for_no_bytes() {
 fn the_last_line_is_maintained_and_the_next_is_not() {
     for len in 1..=96u32 {
         let memory = Memory::new();
-        let bytes = vec![7u8; 96];
+        let bytes = [7u8; 96];
         let lines = (len as usize).next_multiple_of(32);
         memory.window(CODE, &bytes[..lines]);
         let bus = BusAddr(CODE | 0x4000_0000);
@@ -131,6 +131,28 @@ fn reads_and_writes_of_different_peripherals_keep_their_order() {
     assert_eq!(u.read(0), 0x2_0000);
     fabric.settle();
     assert_eq!(*log.borrow(), [(1, 0, 1), (2, 0, 2), (2, 4, 3), (1, 4, 4)]);
+}
+
+/// A payload with registers of its own, interrupted between a read and the
+/// barrier it would have made: neither the kernel nor the payload is given what
+/// the other asked for, and writes arrive in order.
+#[test]
+fn an_interrupted_payload_takes_nothing_from_the_kernel() {
+    let log = RefCell::new(Vec::new());
+    let block = |name| Log { name, log: &log, reads: Cell::new(0) };
+    let (timer, uart) = (block(1), block(2));
+    let memory = Memory::new();
+    let fabric = Fabric::new(&memory, vec![&timer, &uart]);
+    let kernel = Ordered::new(fabric.port(0), memory.clone());
+    let payload = fabric.port(1);
+    assert_eq!(payload.read(8), 0x2_0008);
+    cp15::hand_over_peripherals(&memory);
+    assert_eq!(kernel.read(4), 0x1_0004);
+    kernel.write(0, 1);
+    cp15::hand_over_peripherals(&memory);
+    payload.write(0, 2);
+    fabric.settle();
+    assert_eq!(*log.borrow(), [(1, 0, 1), (2, 0, 2)]);
 }
 
 #[test]

@@ -158,6 +158,8 @@ pub struct Tasks {
     journal: Journal,
     /// An end that no step has told of yet.
     news: Option<Change>,
+    /// The payload was told to stop, and no step has looked since whether it has.
+    look: bool,
 }
 
 impl Tasks {
@@ -173,6 +175,7 @@ impl Tasks {
             input: Upload::new(),
             journal: Journal::new(),
             news: None,
+            look: false,
         }
     }
 
@@ -459,6 +462,7 @@ impl Tasks {
                 if let Some(active) = self.active.as_mut().filter(|active| !active.stopped) {
                     active.stopped = true;
                     board.stop(why);
+                    self.look = true;
                 }
             }
             Stage::Idle | Stage::Summing { .. } | Stage::Replying { .. } | Stage::Scrub => {}
@@ -536,8 +540,8 @@ impl Tasks {
     /// Work that a step would do without waiting for anything?
     #[must_use]
     pub fn has_work(&self) -> bool {
-        let stopped = self.active.as_ref().is_some_and(|active| active.stopped);
-        stopped && matches!(self.stage, Stage::Running { .. })
+        // A payload that takes its time to stop is for the board to notice.
+        self.look
             || self.news.is_some()
             || matches!(
                 self.stage,

@@ -178,6 +178,23 @@ fn a_board_without_configuration_says_why_and_does_nothing() {
 }
 
 #[test]
+fn a_broken_kernel_says_so_three_times() {
+    let config = config();
+    let mut world = World::new(&config, 14, FINE);
+    world.pass(3 * SECOND);
+    world.beacons.clear();
+    world.server.fail(world.now, Reason::Integrity);
+    world.pass(SECOND);
+    let told: Vec<_> = world.beacons.iter().filter_map(|(_, b)| Beacon::parse(b)).collect();
+    assert_eq!(told.len(), 3);
+    assert!(told.iter().all(|b| (b.state, b.reason) == (State::Panic, Reason::Integrity)));
+    assert!(world.beacons[2].0 - world.beacons[0].0 <= 110 * MS, "before the reset");
+    let n = world.add(params(0, 1, Roles::SUBMIT), Job::Run(spec(1, &[1], b"", "echo")));
+    world.finish(n, 20 * SECOND);
+    assert!(world.players[n].told.error.is_some(), "it runs nothing any more");
+}
+
+#[test]
 fn without_randomness_there_are_no_sessions() {
     let config = config();
     let mut world = World::new(&config, 11, FINE);

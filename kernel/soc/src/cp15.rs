@@ -65,6 +65,13 @@ operations! {
     }
 }
 
+/// Between the kernel's accesses to peripherals and those of a payload.
+#[inline(always)]
+pub fn hand_over_peripherals() {
+    // SAFETY: a barrier.
+    sk_hal::cp15::hand_over_peripherals(&unsafe { Cp15::new() });
+}
+
 /// Sleeps until an interrupt is pending, masked in CPSR or not (TRM 10.2.2).
 #[inline(always)]
 pub fn wfi() {
@@ -189,6 +196,50 @@ impl Control {
         // SAFETY: translations are read again from the tables in force.
         sk_hal::cp15::forget_translations(&unsafe { Cp15::new() });
     }
+}
+
+/// Masks FIQ.
+#[inline(always)]
+pub fn mask_fiq() {
+    // SAFETY: holds FIQ back; nothing waits for one.
+    unsafe { asm!("cpsid f", options(nomem, nostack, preserves_flags)) }
+}
+
+/// Lets FIQ through from now on.
+///
+/// # Safety
+/// The FIQ vector leads to a handler that can interrupt the caller anywhere.
+#[inline(always)]
+pub unsafe fn open_fiq() {
+    // SAFETY: the caller's contract.
+    unsafe { asm!("cpsie f", options(nostack, preserves_flags)) }
+}
+
+/// What of the processor's state the kernel runs under and never changes:
+/// control register, table base and its split, domains, vectors, and of the
+/// program status the mode, the endianness and the masks of IRQ and FIQ (TRM 3.2.7, 3.2.13 to 3.2.16, 3.2.43).
+#[must_use]
+pub fn setting() -> [u32; 6] {
+    let (control, base, split, domains, vectors, status): (u32, u32, u32, u32, u32, u32);
+    // SAFETY: reads registers without side effects.
+    unsafe {
+        asm!(
+            "mrc p15, 0, {c}, c1, c0, 0",
+            "mrc p15, 0, {b}, c2, c0, 0",
+            "mrc p15, 0, {s}, c2, c0, 2",
+            "mrc p15, 0, {d}, c3, c0, 0",
+            "mrc p15, 0, {v}, c12, c0, 0",
+            "mrs {p}, cpsr",
+            c = out(reg) control,
+            b = out(reg) base,
+            s = out(reg) split,
+            d = out(reg) domains,
+            v = out(reg) vectors,
+            p = out(reg) status,
+            options(nostack, preserves_flags, nomem)
+        );
+    }
+    [control, base, split, domains, vectors, status & 0x2DF]
 }
 
 /// Zeroes what a payload could leave in the VFP and TLS registers (TRM 20.4,

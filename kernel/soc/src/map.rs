@@ -37,3 +37,7 @@ pub const TASK_REGION: u32 = 0x0400_0000;
 pub const LOG_RING: u32 = 0x0030_0000;
 /// Its length.
 pub const LOG_RING_LEN: u32 = 0x0001_0000;
+/// What a boot leaves for the next about its end; a page, kept like the ring.
+pub const CRASH_RECORD: u32 = LOG_RING + LOG_RING_LEN;
+/// Its length.
+pub const CRASH_RECORD_LEN: u32 = 0x1000;

@@ -1,5 +1,6 @@
 //! What the session engine asks of a board ([`Board`]), over the task region.
 
+use super::limits::Clocks;
 use super::{HEAP_DEFAULT, SCRUB_STEP, Span, State, Tasks};
 use crate::direct;
 use crate::gates;
@@ -92,6 +93,7 @@ impl<K: Clock + Copy> Board for Tasks<K> {
         let limit = |asked, most| if asked == 0 && most != u32::MAX { most } else { asked };
         self.wall_ms = limit(m.time.wall_ms, quotas.wall_ms);
         self.cpu_ms = limit(m.time.cpu_ms, quotas.cpu_ms);
+        self.heartbeat_ms = m.time.heartbeat_ms;
         self.mode = mode;
         self.args = m.args.clone();
         let drop_oldest = m.has(flags::DROP_OLDEST);
@@ -135,27 +137,24 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn start(&mut self, now: Micros) {
+        self.rates.started(self.client, now);
         let most = self.facts.wall_ms_max;
         let wall = if self.wall_ms == 0 { most } else { self.wall_ms.min(most) };
-        self.rates.started(self.client, now);
-        self.started = now;
-        self.deadline = now.saturating_add(u64::from(wall) * 1000);
-        self.cpu_us = 0;
+        self.clocks = Clocks::start(now, wall, self.cpu_ms, self.heartbeat_ms);
         self.syscalls = 0;
         self.last_service = 0;
-        self.stop = None;
         self.parked = None;
         self.streams.begin();
         if let Some(client) = self.config.and_then(|c| c.clients().get(self.client)) {
             let (policy, packets_per_s) = wire::policy(client);
             self.sockets.begin(policy, packets_per_s);
         }
-        self.info.deadline_us = self.deadline;
+        self.info.deadline_us = self.clocks.deadline;
         // What is still on its way was not caused by this task.
         let _ = pending_abort();
         if let Some(task) = &mut self.services {
             direct::begin(task.info);
-            task.deadline = self.deadline;
+            task.deadline = self.clocks.deadline;
             let bytes = self.info.to_bytes();
             if let Some(to) = self.region.bytes_mut(task.info, bytes.len() as u32) {
                 to.copy_from_slice(&bytes);
@@ -166,7 +165,13 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     }
 
     fn stop(&mut self, why: Status) {
-        if self.is_running() {
+        if !self.is_running() || self.clocks.stop.is_some() {
+            return;
+        }
+        self.clocks.stop(why, self.clock.now());
+        self.streams.request_stop();
+        if self.parked.is_some() {
+            // It cannot look whether it should stop.
             self.finish(why, 0, None);
         }
     }
@@ -174,8 +179,8 @@ impl<K: Clock + Copy> Board for Tasks<K> {
     fn task(&self) -> TaskState {
         match &self.state {
             State::Running => TaskState::Running(Progress {
-                cpu_us: self.cpu_us,
-                wall_us: self.clock.now().saturating_sub(self.started),
+                cpu_us: self.clocks.cpu_us,
+                wall_us: self.clock.now().saturating_sub(self.clocks.started),
                 beats: self.streams.beats(),
                 last_service: self.last_service,
             }),

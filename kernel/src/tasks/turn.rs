@@ -20,16 +20,31 @@ impl<K: Clock + Copy> Tasks<K> {
         if !self.is_running() {
             return Turn::Over;
         }
-        if let Some(status) = self.stop.take() {
+        let now = self.clock.now();
+        if let Some(status) = self.overdue(now) {
             return self.finish(status, 0, None);
         }
+        self.clocks.resume(now);
+        let turn = self.go_on(wire);
+        if turn == Turn::Over {
+            return turn;
+        }
         let now = self.clock.now();
-        if now >= self.deadline {
-            return self.finish(Status::WALL_DEADLINE, 0, None);
+        self.clocks.charge(now);
+        if turn != Turn::Interrupted {
+            return turn;
         }
-        if self.cpu_ms != 0 && self.cpu_us > u64::from(self.cpu_ms) * 1000 {
-            return self.finish(Status::CPU_LIMIT, 0, None);
+        if turn != Turn::Interrupted {
+            return turn;
         }
+        // At once, not after what others may do in between.
+        match self.overdue(now) {
+            Some(status) => self.finish(status, 0, None),
+            None => turn,
+        }
+    }
+
+    fn go_on(&mut self, wire: &mut Wire<'_>) -> Turn {
         if let Some(park) = self.parked.take() {
             let outcome = self.with_services(wire, |ctx| park.resume(ctx));
             match self.settle(outcome) {
@@ -39,10 +54,7 @@ impl<K: Clock + Copy> Tasks<K> {
             }
         }
         loop {
-            let before = self.clock.now();
-            let reason = self.context.run();
-            self.cpu_us += self.clock.now() - before;
-            match reason {
+            match self.context.run() {
                 Reason::Service => {
                     let slot = self.context.r[12];
                     let [a, b, c, d, ..] = self.context.r;
@@ -62,16 +74,17 @@ impl<K: Clock + Copy> Tasks<K> {
                     }
                 }
                 Reason::Interrupt => return Turn::Interrupted,
-                _ => return self.faulted(reason),
+                reason => return self.faulted(reason),
             }
         }
     }
 
     fn waiting(&self) -> Turn {
+        let limit = self.clocks.limit;
         match self.parked {
-            Some(Park::SleepUntil(at)) => Turn::Waiting(at.min(self.deadline)),
-            Some(Park::Receive(wait)) => Turn::Network(wait.until.min(self.deadline)),
-            Some(Park::Send(wait)) => Turn::Network(wait.again.min(wait.until).min(self.deadline)),
+            Some(Park::SleepUntil(at)) => Turn::Waiting(at.min(limit)),
+            Some(Park::Receive(wait)) => Turn::Network(wait.until.min(limit)),
+            Some(Park::Send(wait)) => Turn::Network(wait.again.min(wait.until).min(limit)),
             _ => Turn::Waiting(0),
         }
     }
@@ -158,7 +171,7 @@ impl<K: Clock + Copy> Tasks<K> {
             sp: c.r[13],
             cpsr: c.cpsr,
             r: c.r.first_chunk().copied().unwrap_or_default(),
-            elapsed_us: u32::try_from(self.clock.now() - self.started).unwrap_or(u32::MAX),
+            elapsed_us: u32::try_from(self.clock.now() - self.clocks.started).unwrap_or(u32::MAX),
             base: self.layout.as_ref().map_or(0, |l| l.area(Part::Text).start),
         }
     }
@@ -183,9 +196,11 @@ impl<K: Clock + Copy> Tasks<K> {
                 let _ = message.push_str(chunk.valid());
             }
         }
+        let now = self.clock.now();
+        self.clocks.charge(now);
         let usage = Usage {
-            cpu_us: self.cpu_us,
-            wall_us: self.clock.now() - self.started,
+            cpu_us: self.clocks.cpu_us,
+            wall_us: now - self.clocks.started,
             // A direct payload may have written anything over the heap's numbers.
             peak_mem: self
                 .services
@@ -194,10 +209,17 @@ impl<K: Clock + Copy> Tasks<K> {
                 .saturating_add(self.stack_used()),
             syscalls: self.syscalls,
         };
+        // Who was told to stop has been stopped, even if it came to its end by
+        // itself; but a crash is worth being told.
+        let (status, detail) = match self.clocks.stop.take() {
+            Some(stop) if !status.is_fault() => {
+                (stop.why, u32::try_from(now - stop.asked).unwrap_or(u32::MAX))
+            }
+            _ => (status, 0),
+        };
         self.parked = None;
-        self.stop = None;
         self.sockets.end();
-        self.state = State::Ended(Ending { status, exit, usage, fault, detail: 0, message });
+        self.state = State::Ended(Ending { status, exit, usage, fault, detail, message });
         cp15::reset_task_registers();
         Turn::Over
     }

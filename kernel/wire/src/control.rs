@@ -352,6 +352,8 @@ pub struct Pong {
     pub tasks: u32,
     /// Datagrams dropped since boot.
     pub drops: u32,
+    /// Number of the [`LastEnd`](crate::LastEnd): how the boot before ended.
+    pub last_end: u8,
 }
 
 /// Resources used.

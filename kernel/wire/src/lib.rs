@@ -24,8 +24,8 @@ pub use data::{DataHeader, MAX_DATAGRAM, MAX_PLAINTEXT};
 pub use discovery::{Beacon, Hello, HelloReply, Label};
 pub use handshake::{HsInit, HsResp, InitPayload, Prologue, RespPayload, TAG_LEN};
 pub use prelude::{
-    BootId, CapsDigest, ClientNonce, Cookie, KeyId, Kind, PORT, Prelude, Reason, Roles, State,
-    VERSION, key_id,
+    BootId, CapsDigest, ClientNonce, Cookie, KeyId, Kind, LastEnd, PORT, Prelude, Reason, Roles,
+    State, VERSION, key_id,
 };
 
 /// A received datagram, told apart by magic, version, type and exact length.

@@ -159,7 +159,7 @@ impl State {
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $code:literal $name:ident $text:literal,)*) => {
-        /// Why a board is in [`State::Fault`]: the byte in BEACON and
+        /// Why a board is in [`State::Fault`] or [`State::Panic`]: the byte in BEACON and
         /// HELLO_REPLY, and the sentence on UART and screen.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
         #[repr(u8)]
@@ -202,6 +202,48 @@ reasons! {
     11 Image "the kernel image is damaged",
     12 Memory "the board has too little memory, or its memory map makes no sense",
     13 SelfTest "a self-test failed",
+    14 CrashLoop "the kernel crashed several times in a row, each time soon after its boot",
+    15 Integrity "INTEGRITY: kernel code or page tables changed in memory",
+}
+
+macro_rules! last_ends {
+    ($($(#[$doc:meta])* $code:literal $name:ident $text:literal,)*) => {
+        /// How the boot before this one ended, as far as this one knows.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        #[repr(u8)]
+        pub enum LastEnd {
+            $($(#[$doc])* #[doc = $text] $name = $code,)*
+        }
+
+        impl LastEnd {
+            /// Every end this version knows.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The end with number `byte`, if there is one.
+            #[must_use]
+            pub const fn from_byte(byte: u8) -> Option<Self> {
+                match byte { $($code => Some(Self::$name),)* _ => None }
+            }
+
+            /// What happened, in a clause without a full stop.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+last_ends! {
+    #[default]
+    0 Unknown "power was off, or nothing is known of it",
+    1 Restart "it was restarted in good order",
+    2 NoWord "it ended without a word: hardware watchdog, reset line or supply",
+    3 Panic "the kernel panicked",
+    4 Fault "the kernel had a fault",
+    5 Hang "the kernel hung; the software watchdog ended it",
+    6 Invariant "the kernel found its own state inconsistent",
+    7 Integrity "INTEGRITY: kernel code or page tables changed in memory",
 }
 
 /// What a client may do, as bits. A session's roles are those asked for *and*

@@ -116,6 +116,7 @@ fn every_body_is_frozen() {
         throttle: 0x50005,
         tasks: 6,
         drops: 7,
+        last_end: 5,
     };
     frozen(&pong, golden::PONG);
     frozen(

@@ -45,7 +45,7 @@ pub use sk_wire::blob::{Client as ClientEntry, Quotas};
 pub use sk_wire::control::receipt_flags;
 pub use sk_wire::control::{Phase, Pong, Receipt, TaskStatus};
 pub use sk_wire::manifest::flags;
-pub use sk_wire::{PORT, Reason, Roles, State, VERSION as PROTOCOL};
+pub use sk_wire::{LastEnd, PORT, Reason, Roles, State, VERSION as PROTOCOL};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

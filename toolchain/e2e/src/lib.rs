@@ -6,6 +6,7 @@
 
 pub mod bench;
 pub mod costs;
+pub mod gdb;
 pub mod layers;
 
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use e2e::bench::{noise, payload};
 use md5::{Digest, Md5};
 use sk_client::{Addressing, Client, Events, Phase, Selector, Store, Task};
-use sk_emulator::{Adapter, Board, Front};
+use sk_emulator::{Adapter, Board, Front, Lan9512};
 
 const TIMES: u32 = 20;
 
@@ -112,6 +112,35 @@ fn flapping(name: &str, adapter: Adapter) {
     }
     assert_eq!(bench.memory(), before);
     bench.works();
+}
+
+/// What a LAN9512 may do to its driver, on a controller that ends QEMU when it
+/// is not used just so: halted endpoints, a broken transfer, no answers at all
+/// until the port is reset.
+#[test]
+fn a_lan9512_that_breaks_down() {
+    let mut bench = Bench::new("broken", Adapter::Lan9512);
+    let before = bench.memory();
+    let model = |bench: &Bench, change: &dyn Fn(&mut Lan9512)| {
+        change(&mut bench.front().lan9512().expect("a LAN9512"));
+    };
+    for round in 0..3 {
+        model(&bench, &|lan| lan.halt(0x81));
+        bench.works();
+        model(&bench, &|lan| lan.halt(0x02));
+        bench.works();
+        model(&bench, &|lan| lan.faults.babble = true);
+        bench.works();
+        model(&bench, &|lan| lan.faults.gone = true);
+        e2e::expect(&mut bench.board, "usb: Error");
+        std::thread::sleep(Duration::from_millis(100 << (2 * round)));
+        model(&bench, &|lan| lan.faults.gone = false);
+        e2e::expect(&mut bench.board, "usb: Configured");
+        bench.memory();
+        bench.works();
+    }
+    println!("{}", bench.said());
+    assert_eq!(bench.memory(), before);
 }
 
 #[test]

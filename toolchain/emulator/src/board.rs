@@ -245,6 +245,12 @@ impl Board {
         }
     }
 
+    /// How often the board has reset itself ([`BoardConfig::reboot`]).
+    #[must_use]
+    pub fn resets(&self) -> usize {
+        self.qmp.resets()
+    }
+
     /// What QEMU wrote on its standard error.
     #[must_use]
     pub fn qemu_said(&self) -> String {

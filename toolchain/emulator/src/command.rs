@@ -28,7 +28,10 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
         add(&words.map(OsStr::new));
     }
     // The machine waits for `cont`, so that nothing is missed.
-    add(&["-no-reboot", "-S"].map(OsStr::new));
+    add(&["-S"].map(OsStr::new));
+    if !config.reboot {
+        add(&["-no-reboot"].map(OsStr::new));
+    }
     add(&["-qmp".as_ref(), &option(&["unix:"], &dir.join("qmp"), ",server=on,wait=off")]);
     let kernel = fs::canonicalize(&config.kernel).map_err(|source| Error::Unreadable {
         what: "the kernel",

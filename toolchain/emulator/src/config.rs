@@ -208,6 +208,9 @@ pub struct BoardConfig {
     pub serial: Serial,
     /// The counting plugin.
     pub plugin: Option<Plugin>,
+    /// A reset by the board starts it anew, with its memory as it was, instead
+    /// of ending the emulation.
+    pub reboot: bool,
     /// One instruction takes 1 ns of the board's time, whatever the host does.
     pub icount: bool,
     /// The board's Noise public key, for those who find it in the registry.
@@ -237,6 +240,7 @@ impl BoardConfig {
             pcap: None,
             serial: Serial::default(),
             plugin: None,
+            reboot: false,
             icount: false,
             noise_pk: None,
             extra: Vec::new(),

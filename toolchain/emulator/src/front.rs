@@ -2,7 +2,7 @@
 //! this process over a socket in the board's folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sk_models::ecm::EcmFunction;
@@ -18,7 +18,16 @@ const GLANCE: Duration = Duration::from_millis(2);
 
 /// The adapter of a running board, and both of its plugs.
 #[derive(Debug)]
-pub struct Front(Server);
+pub struct Front {
+    server: Server,
+    model: Model,
+}
+
+#[derive(Debug)]
+enum Model {
+    Ecm(Arc<Mutex<EcmFunction>>),
+    Lan9512(Arc<Mutex<Lan9512>>),
+}
 
 /// The socket's path in a board's folder.
 pub(crate) fn socket(dir: &Path) -> PathBuf {
@@ -59,24 +68,26 @@ pub(crate) fn start(config: &BoardConfig, dir: &Path) -> Result<Option<Front>> {
         None => None,
     };
     let socket = socket(dir);
-    let server = match config.adapter {
+    let (server, model) = match config.adapter {
         Adapter::UsbNet | Adapter::Ecm => {
-            let ecm = EcmFunction::high_speed(MAC);
-            Server::start(&socket, Arc::new(Mutex::new(ecm)), cable, pcap)
+            let ecm = Arc::new(Mutex::new(EcmFunction::high_speed(MAC)));
+            let server = Server::start(&socket, Arc::clone(&ecm), cable, pcap);
+            (server, Model::Ecm(ecm))
         }
         Adapter::Lan9512 => {
-            let lan = Lan9512::new(LAN9512);
-            Server::start(&socket, Arc::new(Mutex::new(lan)), cable, pcap)
+            let lan = Arc::new(Mutex::new(Lan9512::new(LAN9512)));
+            let server = Server::start(&socket, Arc::clone(&lan), cable, pcap);
+            (server, Model::Lan9512(lan))
         }
     };
-    Ok(Some(Front(server.map_err(Error::io("the board's USB port"))?)))
+    Ok(Some(Front { server: server.map_err(Error::io("the board's USB port"))?, model }))
 }
 
 impl Front {
     /// How things stand.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.0.status()
+        self.server.status()
     }
 
     /// Pulls the adapter out of the USB port, or plugs it in, and waits until
@@ -87,7 +98,7 @@ impl Front {
     /// [`Error::Timeout`] if QEMU is not there any more.
     pub fn set_plugged(&self, plugged: bool) -> Result<()> {
         let patience = Duration::from_secs(2);
-        self.0.set_plugged(plugged);
+        self.server.set_plugged(plugged);
         let until = Instant::now() + patience;
         while self.status().attached != plugged {
             if Instant::now() >= until {
@@ -105,6 +116,25 @@ impl Front {
 
     /// Pulls the network cable out of the adapter, or plugs it in.
     pub fn set_link(&self, up: bool) {
-        self.0.set_link(up);
+        self.server.set_link(up);
+    }
+
+    /// The CDC-ECM adapter itself, to be looked at or broken: it stands still
+    /// as long as it is held.
+    #[must_use]
+    pub fn ecm(&self) -> Option<MutexGuard<'_, EcmFunction>> {
+        match &self.model {
+            Model::Ecm(ecm) => Some(ecm.lock().unwrap_or_else(PoisonError::into_inner)),
+            Model::Lan9512(_) => None,
+        }
+    }
+
+    /// The LAN9512 itself, likewise.
+    #[must_use]
+    pub fn lan9512(&self) -> Option<MutexGuard<'_, Lan9512>> {
+        match &self.model {
+            Model::Lan9512(lan) => Some(lan.lock().unwrap_or_else(PoisonError::into_inner)),
+            Model::Ecm(_) => None,
+        }
     }
 }

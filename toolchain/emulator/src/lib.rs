@@ -34,6 +34,8 @@ pub use error::Error;
 pub use front::Front;
 pub use lan::{Faults, Traffic};
 pub use qmp::Qmp;
+pub use sk_models::ecm::EcmFunction;
+pub use sk_models::lan9512::Lan9512;
 
 /// What the functions of this crate return.
 pub type Result<T> = std::result::Result<T, Error>;

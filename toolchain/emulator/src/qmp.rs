@@ -86,6 +86,13 @@ impl Qmp {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How often the machine has reset itself, where that does not end it.
+    #[must_use]
+    pub fn resets(&self) -> usize {
+        let by_guest = |event: &&Value| event["event"] == "RESET" && event["data"]["guest"] == true;
+        self.events().iter().filter(by_guest).count()
+    }
+
     /// Why the machine was shut down: `guest-reset`, `guest-shutdown`, …
     #[must_use]
     pub fn shutdown_reason(&self) -> Option<String> {

@@ -193,6 +193,13 @@ impl<'t> RegionMapper<'t> {
         self.pool.len().min(MAX_TABLES).saturating_sub(used as usize)
     }
 
+    /// Both levels as they are: the first-level table, and the pool with the
+    /// coarse tables, those not in use full of zeros.
+    #[must_use]
+    pub const fn tables(&self) -> (&[u32], &[[u32; PAGES]]) {
+        (self.l1, self.pool)
+    }
+
     /// What was written since the last call.
     pub fn take_dirty(&mut self) -> Dirty {
         core::mem::take(&mut self.dirty)

@@ -54,6 +54,12 @@ impl<'t, O: Cp15Ops> Tables<'t, O> {
         self.mapper.descriptor(address)
     }
 
+    /// As [`RegionMapper::tables`].
+    #[must_use]
+    pub const fn words(&self) -> (&[u32], &[[u32; 256]]) {
+        self.mapper.tables()
+    }
+
     /// After an edit that failed too: it was undone, but a line may have been
     /// written back, and walked, in between.
     fn publish(&mut self) {

@@ -124,7 +124,7 @@ impl State {
         assert!(start <= last, "maintenance of {start:#x} to {last:#x}");
         let (first, end) = (start & !(LINE - 1), last | (LINE - 1));
         let found = self.regions.range_mut(..=first).next_back();
-        let inside = found.filter(|(base, r)| (end - **base) as usize <= r.memory.len() - 1);
+        let inside = found.filter(|(base, r)| r.memory.len() > (end - **base) as usize);
         let Some((base, region)) = inside else {
             panic!("maintenance of lines outside of a buffer: {start:#x} to {last:#x}");
         };

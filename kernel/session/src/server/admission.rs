@@ -51,6 +51,7 @@ struct Admission {
 /// A finished handshake.
 pub(super) struct Admitted {
     pub(super) from: Endpoint,
+    pub(super) since: Micros,
     pub(super) client: u8,
     pub(super) roles: Roles,
     pub(super) resp: sk_wire::HsResp,
@@ -203,7 +204,7 @@ impl Admissions {
                 None => None,
             },
             Step::SePsk => {
-                let Admission { from, client, roles, .. } = work;
+                let Admission { from, since, client, roles, .. } = work;
                 let answer = RespPayload {
                     boot_id: about.boot_id,
                     caps_digest: about.caps_digest,
@@ -217,7 +218,7 @@ impl Admissions {
                 let psk = config.psk(usize::from(client));
                 let done = psk.and_then(|psk| work.responder.step_se_psk(psk, &answer, index).ok());
                 return done.map_or(Progress::Denied, |(resp, keys)| {
-                    Progress::Done(Admitted { from, client, roles, resp, keys })
+                    Progress::Done(Admitted { from, since, client, roles, resp, keys })
                 });
             }
             Step::Over => None,

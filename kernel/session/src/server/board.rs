@@ -6,6 +6,7 @@
 
 use sk_abi::Status;
 use sk_abi::status::FaultRecord;
+use sk_wire::LastEnd;
 use sk_wire::control::{Message, Usage};
 use sk_wire::frames::Object;
 use sk_wire::manifest::Manifest;
@@ -69,6 +70,8 @@ pub struct Facts {
     pub wall_ms_max: u32,
     /// ABI version.
     pub abi: u16,
+    /// How the boot before ended.
+    pub last_end: LastEnd,
 }
 
 /// The machine under the engine. No call may take longer than its contract
@@ -106,8 +109,9 @@ pub trait Board {
     /// The payload may be entered from now on; the kernel does so after this poll.
     fn start(&mut self, now: Micros);
 
-    /// Kills the payload; `task` then reports its end with `why`, or the end it
-    /// had already come to by itself.
+    /// Ends the payload: it is asked to stop, and killed if it has not done so
+    /// within a few milliseconds. `task` then reports its end with `why`, or the
+    /// end it had already come to by itself.
     fn stop(&mut self, why: Status);
 
     /// What the task does.

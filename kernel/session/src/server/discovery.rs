@@ -1,7 +1,8 @@
 //! Beacons and answers to HELLO (protocol sections 1.4 and 1.6).
 //!
 //! A board announces itself only while it is idle and has an address; in FAULT
-//! it says so at once and then every 5 s. Periods are spread by a quarter both
+//! it says so at once and then every 5 s; a kernel that found itself broken says
+//! so three times before the board is reset. Periods are spread by a quarter both
 //! ways so that boards switched on together do not speak together. Answers to
 //! HELLO are limited to 20 a second in all, and those to a broadcast HELLO wait
 //! up to 50 ms, so that a room full of boards does not answer at once. An
@@ -17,6 +18,9 @@ use crate::base::{Bucket, Destination, Endpoint, MS, Micros, SECOND, earliest};
 const FAST: u32 = 10;
 const FAST_PERIOD: Micros = SECOND;
 const SLOW_PERIOD: Micros = 5 * SECOND;
+/// Beacons that tell of a crash, and their period.
+const LAST_WORDS: u32 = 3;
+const LAST_WORDS_PERIOD: Micros = 50 * MS;
 /// Longest wait before a broadcast HELLO is answered.
 const SPREAD: Micros = 50 * MS;
 /// Answers that can wait.
@@ -60,10 +64,11 @@ impl Discovery {
         }
     }
 
-    /// Takes note of what the board does; only IDLE and FAULT are announced.
+    /// Takes note of what the board does; only IDLE, FAULT and PANIC are announced.
     pub(super) fn set_state(&mut self, now: Micros, state: State, address_valid: bool) {
-        let announces = Some(state)
-            .filter(|state| address_valid && matches!(state, State::Idle | State::Fault));
+        let announces = Some(state).filter(|state| {
+            address_valid && matches!(state, State::Idle | State::Fault | State::Panic)
+        });
         if announces != self.announces {
             self.announces = announces;
             self.next_beacon = now;
@@ -109,9 +114,24 @@ impl Discovery {
         if self.announces.is_none() || now < self.next_beacon {
             return None;
         }
+        if self.announces == Some(State::Panic) {
+            return self.last_word(now);
+        }
         self.beacons = self.beacons.saturating_add(1);
         let period = if self.beacons < FAST { FAST_PERIOD } else { SLOW_PERIOD };
         self.next_beacon = now + period - period / 4 + spread(period / 2, entropy);
+        self.sequence = self.sequence.wrapping_add(1);
+        Some((Destination::Broadcast, self.sequence))
+    }
+
+    /// The beacon of a board that is about to be reset: a few, soon, then none.
+    fn last_word(&mut self, now: Micros) -> Option<(Destination, u32)> {
+        if self.beacons >= LAST_WORDS {
+            self.next_beacon = Micros::MAX;
+            return None;
+        }
+        self.beacons += 1;
+        self.next_beacon = now.saturating_add(LAST_WORDS_PERIOD);
         self.sequence = self.sequence.wrapping_add(1);
         Some((Destination::Broadcast, self.sequence))
     }

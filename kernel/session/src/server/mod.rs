@@ -47,6 +47,8 @@ pub enum Event {
         client: u8,
         /// Its address.
         from: Endpoint,
+        /// From its first message to the proof, us.
+        took: Micros,
     },
     /// A session was closed, replaced or lost.
     SessionDown {
@@ -87,6 +89,7 @@ pub struct Counters {
 pub struct Server<'c> {
     config: Option<&'c Config>,
     reason: Reason,
+    failing: bool,
     identity: StaticKey,
     boot_id: BootId,
     address_valid: bool,
@@ -136,6 +139,7 @@ impl<'c> Server<'c> {
         Server {
             config,
             reason,
+            failing: false,
             identity,
             boot_id,
             address_valid: false,
@@ -171,6 +175,7 @@ impl<'c> Server<'c> {
     #[must_use]
     pub fn state(&self) -> State {
         match self.phase() {
+            _ if self.failing => State::Panic,
             Phase::Fault => State::Fault,
             Phase::Idle | Phase::Done if self.address_valid => State::Idle,
             Phase::Idle | Phase::Done => State::Boot,
@@ -183,6 +188,13 @@ impl<'c> Server<'c> {
     #[must_use]
     pub fn phase(&self) -> Phase {
         if self.config.is_some() { self.tasks.phase() } else { Phase::Fault }
+    }
+
+    /// The kernel is broken and about to reset the board: no session is opened
+    /// and nothing is run any more, and three beacons, 50 ms apart, tell of it.
+    pub fn fail(&mut self, now: Micros, reason: Reason) {
+        (self.config, self.reason, self.failing) = (None, reason, true);
+        self.discovery.set_state(now, self.state(), self.address_valid);
     }
 
     /// Counters since boot.
@@ -261,10 +273,13 @@ impl<'c> Server<'c> {
         let opened = self.sessions.open(now, from, datagram, owner)?;
         self.drop_session(opened.gone);
         let id = opened.id;
-        let (client, roles) =
-            self.sessions.get(id).map(|session| (session.client, session.roles))?;
+        let (client, roles, knocked) = self
+            .sessions
+            .get(id)
+            .map(|session| (session.client, session.roles, session.knocked))?;
         if opened.up {
-            self.tell(Event::SessionUp { client, from });
+            let took = now.saturating_sub(knocked);
+            self.tell(Event::SessionUp { client, from, took });
         }
         self.tasks.heard(now, client);
         let text = datagram.get(Transport::HEADER..)?.get(..opened.len)?;
@@ -339,7 +354,8 @@ impl<'c> Server<'c> {
             }
             Progress::Done(done) => {
                 let transport = Transport::new(done.keys, index, done.resp.receiver_index, now);
-                let session = Session::new(transport, done.from, done.client, done.roles, now);
+                let mut session = Session::new(transport, done.from, done.client, done.roles, now);
+                session.knocked = done.since;
                 self.sessions.pend(Pending { session, resp: done.resp.emit(), unsent: true });
                 true
             }

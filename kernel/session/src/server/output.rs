@@ -315,6 +315,7 @@ impl Desk<'_> {
             throttle: facts.throttle,
             tasks: self.tasks.ended(),
             drops: self.dropped,
+            last_end: facts.last_end as u8,
         }
     }
 

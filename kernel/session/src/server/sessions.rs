@@ -34,6 +34,8 @@ pub(super) struct Session {
     pub(super) peer: Endpoint,
     pub(super) client: u8,
     pub(super) roles: Roles,
+    /// When its handshake began.
+    pub(super) knocked: Micros,
     /// Last valid DATA; of a pending session: its making.
     pub(super) heard: Micros,
     pub(super) answers: Answers,
@@ -56,6 +58,7 @@ impl Session {
             peer,
             client,
             roles,
+            knocked: now,
             heard: now,
             answers: Answers::new(),
             poked: false,

@@ -18,6 +18,7 @@ impl Tasks {
         if let Some(news) = self.news.take() {
             return Some(news);
         }
+        self.look = false;
         let mut budget = DIGEST_STEP;
         while self.verify(board, &mut budget) {}
         match &mut self.stage {

@@ -295,6 +295,7 @@ impl Board for Machine {
             throttle: 0,
             wall_ms_max: WALL_MAX,
             abi: ABI,
+            ..Facts::default()
         }
     }
 }

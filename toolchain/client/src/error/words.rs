@@ -70,6 +70,8 @@ pub(super) fn ending_code(status: Status) -> u8 {
 pub(super) fn ended_help(status: Status) -> Option<&'static str> {
     Some(match status {
         Status::WALL_DEADLINE => "allow it more: --timeout 1m",
+        Status::CPU_LIMIT => "allow it more: --cpu-time 1m",
+        Status::HEARTBEAT => "have it call task.beat more often, or allow it more: --heartbeat 10s",
         Status::OUT_OF_MEMORY => "allow it more: --mem 16M",
         Status::OUTPUT_LIMIT => "allow it more: --max-output 16M",
         Status::STACK => "allow it more: --stack 256K",

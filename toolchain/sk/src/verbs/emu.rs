@@ -153,6 +153,7 @@ impl Args {
 
         let mut told: Option<State> = None;
         let mut warned = false;
+        let mut resets = 0;
         loop {
             if stop.load(Ordering::Relaxed)
                 || self.limit.is_some_and(|limit| started.elapsed() >= limit)
@@ -162,6 +163,11 @@ impl Args {
             if let Ok(exit) = board.wait_exit(Duration::ZERO) {
                 let reason = exit.reason.unwrap_or_else(|| board.qemu_said());
                 return Err(self.stuck(&board, format!("board {} ended: {reason}", self.name)));
+            }
+            if board.resets() > resets {
+                resets = board.resets();
+                terminal::warning(&format!("board {} has restarted", self.name));
+                told = None;
             }
             if told.is_some() {
                 std::thread::sleep(GLANCE);
@@ -191,6 +197,7 @@ impl Args {
         }
         config.network = self.network()?;
         config.pcap.clone_from(&self.pcap);
+        config.reboot = true;
         config.serial = match &self.uart {
             None => Serial::Capture,
             Some(path) if path.as_os_str() == "-" => Serial::Inherit,

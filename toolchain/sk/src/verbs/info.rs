@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sk_client::{Phase, Selector};
+use sk_client::{LastEnd, Phase, Selector};
 
 use crate::failure::Failure;
 use crate::{board, stop, terminal, units};
@@ -41,6 +41,10 @@ impl Args {
         }
         if pong.throttle != 0 {
             lines.push(("throttled", format!("{:#x}", pong.throttle)));
+        }
+        if let Some(end) = LastEnd::from_byte(pong.last_end).filter(|&end| end != LastEnd::Unknown)
+        {
+            lines.push(("last boot", end.text().to_owned()));
         }
         // Only its owner and operators are told.
         if pong.phase == Phase::Running

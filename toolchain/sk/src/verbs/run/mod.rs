@@ -34,6 +34,12 @@ pub(crate) struct Args {
     /// The payload must end within this time
     #[arg(long, short, default_value = "10s", value_parser = units::duration, value_name = "TIME")]
     timeout: Duration,
+    /// Of that, so much in the payload's own code: waiting does not count
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    cpu_time: Option<Duration>,
+    /// The payload must give a sign of life (task.beat) at least so often
+    #[arg(long, value_parser = units::duration, value_name = "TIME")]
+    heartbeat: Option<Duration>,
     /// How long a busy board is waited for
     #[arg(long, default_value = "1s", value_parser = units::duration, value_name = "TIME")]
     wait: Duration,
@@ -86,6 +92,8 @@ impl Args {
         task.flags = if self.direct { flags::DIRECT } else { 0 };
         task.limits = Limits {
             wall: Some(self.timeout),
+            cpu: self.cpu_time,
+            heartbeat: self.heartbeat,
             heap: self.mem,
             stack: self.stack,
             stdout: self.max_output,
