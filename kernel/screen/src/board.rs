@@ -6,7 +6,7 @@
 
 use crate::color::Color;
 use crate::font::{self, Size};
-use crate::grid::Grid;
+use crate::grid::{Cell, Grid};
 use crate::screen::BACKGROUND;
 use core::fmt::{self, Arguments, Write};
 
@@ -176,13 +176,14 @@ fn header<const N: usize>(status: &Status<'_>, page: &mut Page<'_, N>) {
     badge.say(BACKGROUND, format_args!("{state:^14}"));
     badge.paper = BAND;
     badge.fill();
-    let (minutes, seconds) = (status.uptime / 60, status.uptime % 60);
+    // No seconds: a board that idles is laid out anew once a minute at most.
+    let minutes = status.uptime / 60;
     let (hours, minutes) = (minutes / 60, minutes % 60);
     let mut up = page.line(1, BAND);
     up.jump(side);
     match (hours / 24, hours % 24) {
-        (0, hours) => up.say(DIM, format_args!("up {hours}:{minutes:02}:{seconds:02}")),
-        (days, hours) => up.say(DIM, format_args!("up {days} d {hours:02}:{minutes:02}")),
+        (0, hours) => up.say(DIM, format_args!("up {hours} h {minutes} min")),
+        (days, hours) => up.say(DIM, format_args!("up {days} d {hours} h")),
     }
     up.fill();
 }
@@ -373,9 +374,10 @@ impl<const N: usize> Line<'_, N> {
     }
 
     fn blank(&mut self, column: u16, rows: u16) {
+        let blank = Cell::blank(self.paper);
         for column in self.column..column.min(self.end) {
             for row in 0..rows {
-                self.grid.put(column, self.row + row, 0, Size::Small, self.ink, self.paper);
+                self.grid.set(column, self.row.saturating_add(row), blank);
             }
         }
         self.column = self.column.max(column);

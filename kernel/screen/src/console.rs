@@ -74,7 +74,9 @@ impl Console {
             '\t' => {
                 let stop = TAB * cells;
                 let next = (self.column / stop).saturating_add(1).saturating_mul(stop);
-                while self.column < next.min(grid.columns()) {
+                // Not beyond the edge, where a glyph would go to the next line.
+                let room = next.min(grid.columns()).saturating_sub(self.column);
+                for _ in 0..room / cells {
                     self.glyph(grid, font::index(' '));
                 }
             }

@@ -49,32 +49,39 @@ impl Cell {
 }
 
 /// A mark for each row.
-#[derive(Clone, Copy, Debug, Default)]
-struct Rows(u128);
+#[derive(Clone, Copy, Debug)]
+struct Rows([u32; MAX_ROWS as usize / 32]);
 
 impl Rows {
-    const ALL: Self = Self(u128::MAX);
+    const NONE: Self = Self([0; MAX_ROWS as usize / 32]);
+    const ALL: Self = Self([u32::MAX; MAX_ROWS as usize / 32]);
 
-    const fn has(self, row: u16) -> bool {
-        self.0 >> (row % MAX_ROWS) & 1 != 0
+    fn has(self, row: u16) -> bool {
+        self.0.get(usize::from(row / 32)).is_some_and(|word| word >> (row % 32) & 1 != 0)
     }
 
-    const fn set(&mut self, row: u16) {
-        self.0 |= 1 << (row % MAX_ROWS);
-    }
-
-    const fn clear(&mut self, row: u16) {
-        self.0 &= !(1 << (row % MAX_ROWS));
+    fn set(&mut self, row: u16, to: bool) {
+        if let Some(word) = self.0.get_mut(usize::from(row / 32)) {
+            *word = *word & !(1 << (row % 32)) | u32::from(to) << (row % 32);
+        }
     }
 }
 
 /// Where painting goes on.
 #[derive(Clone, Copy, Debug)]
 struct Painting {
+    /// In the middle of a row. A field, because an `Option` of the others would
+    /// not be all zeros when it is `None`, and a grid would be stored in the
+    /// image with all its cells.
+    begun: bool,
     row: u16,
     column: u16,
     /// What is on the screen in this row is not known.
     blind: bool,
+}
+
+impl Painting {
+    const NONE: Self = Self { begun: false, row: 0, column: 0, blind: false };
 }
 
 /// The cells of a screen, at most `N`.
@@ -91,7 +98,7 @@ pub struct Grid<const N: usize> {
     changed: Rows,
     /// Rows of which it is not known what is shown.
     unknown: Rows,
-    painting: Option<Painting>,
+    painting: Painting,
     glyph: (u8, Size, Glyph),
 }
 
@@ -111,7 +118,8 @@ impl<const N: usize> Default for Grid<N> {
 }
 
 impl<const N: usize> Grid<N> {
-    /// One without cells; all its bytes but a few are 0.
+    /// One without cells. All its bytes are 0: a static one takes no room in an
+    /// image.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -121,9 +129,9 @@ impl<const N: usize> Grid<N> {
             rows: 0,
             origin: (0, 0),
             top: 0,
-            changed: Rows(0),
-            unknown: Rows(0),
-            painting: None,
+            changed: Rows::NONE,
+            unknown: Rows::NONE,
+            painting: Painting::NONE,
             glyph: (0, Size::Small, Glyph::BLANK),
         }
     }
@@ -146,7 +154,8 @@ impl<const N: usize> Grid<N> {
     pub fn blank(&mut self, paper: Color) {
         self.wanted.fill(Cell::blank(paper));
         self.shown.fill(Cell::blank(paper));
-        (self.top, self.changed, self.unknown, self.painting) = (0, Rows(0), Rows(0), None);
+        (self.top, self.changed, self.unknown, self.painting) =
+            (0, Rows::NONE, Rows::NONE, Painting::NONE);
     }
 
     /// All cells blank.
@@ -180,27 +189,29 @@ impl<const N: usize> Grid<N> {
             && *place != cell
         {
             *place = cell;
-            self.changed.set(row);
+            self.changed.set(row, true);
         }
     }
 
     /// Puts a glyph into as many cells as its size takes.
     pub fn put(&mut self, column: u16, row: u16, glyph: u8, size: Size, ink: Color, paper: Color) {
         let (ink, paper) = (ink.to_565(), paper.to_565());
-        let first = match size {
+        let mut part = match size {
             Size::Small => 0,
             Size::Large => 1,
             Size::Huge => 5,
         };
         let n = size.cells();
-        for part in 0..n * n {
-            let (x, y) = (part % n, part / n);
-            // A space is the same in all its parts: less to paint.
-            let cell = match glyph {
-                0 => Cell { glyph: 0, part: 0, ink: 0, paper },
-                _ => Cell { glyph, part: first + part as u8, ink, paper },
-            };
-            self.set(column.saturating_add(x), row.saturating_add(y), cell);
+        for y in 0..n {
+            for x in 0..n {
+                // A space is the same in all its parts: less to paint.
+                let cell = match glyph {
+                    0 => Cell { glyph: 0, part: 0, ink: 0, paper },
+                    _ => Cell { glyph, part, ink, paper },
+                };
+                self.set(column.saturating_add(x), row.saturating_add(y), cell);
+                part += 1;
+            }
         }
     }
 
@@ -222,7 +233,7 @@ impl<const N: usize> Grid<N> {
     /// Is everything shown?
     #[must_use]
     pub fn is_shown(&self) -> bool {
-        self.painting.is_none() && self.next_row(0).is_none()
+        !self.painting.begun && self.next_row().is_none()
     }
 
     /// Paints what differs, until about `budget` pixels are painted. `true`:
@@ -230,20 +241,17 @@ impl<const N: usize> Grid<N> {
     pub fn flush<S: Sink>(&mut self, surface: &mut Surface<S>, budget: u32) -> bool {
         let mut budget = budget;
         loop {
-            let mut at = match self.painting.take() {
-                Some(at) => at,
-                None => {
-                    let Some(row) = self.next_row(0) else { return true };
-                    // Cells set from here on mark the row again.
-                    self.changed.clear(row);
-                    let blind = self.unknown.has(row);
-                    self.unknown.clear(row);
-                    Painting { row, column: 0, blind }
-                }
-            };
+            let mut at = core::mem::replace(&mut self.painting, Painting::NONE);
+            if !at.begun {
+                let Some(row) = self.next_row() else { return true };
+                // Cells set from here on mark the row again.
+                self.changed.set(row, false);
+                at = Painting { begun: true, row, column: 0, blind: self.unknown.has(row) };
+                self.unknown.set(row, false);
+            }
             while at.column < self.columns {
                 if budget == 0 {
-                    self.painting = Some(at);
+                    self.painting = at;
                     return false;
                 }
                 budget = budget.saturating_sub(self.cell(surface, at));
@@ -281,16 +289,18 @@ impl<const N: usize> Grid<N> {
         u32::from(CELL_WIDTH) * u32::from(CELL_HEIGHT)
     }
 
-    /// The first row from `row` on that may differ.
-    fn next_row(&self, row: u16) -> Option<u16> {
-        (row..self.rows).find(|row| self.changed.has(*row))
+    /// The first row that may differ.
+    fn next_row(&self) -> Option<u16> {
+        (0..self.rows).find(|row| self.changed.has(*row))
     }
 
     fn index(&self, column: u16, row: u16) -> Option<usize> {
         if column >= self.columns || row >= self.rows {
             return None;
         }
-        let row = (self.top + row) % self.rows;
+        // Without a division, which would be a call.
+        let row = self.top + row;
+        let row = if row >= self.rows { row - self.rows } else { row };
         Some(usize::from(row) * usize::from(self.columns) + usize::from(column))
     }
 }

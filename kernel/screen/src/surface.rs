@@ -20,7 +20,8 @@ pub trait Sink {
     }
 
     /// Writes bytes at an offset. Both are whole pixels. What would lie outside
-    /// must be dropped, although no [`Surface`] asks for it.
+    /// must be dropped, although no [`Surface`] asks for it. Worth a loop that
+    /// stores words, and not to be inlined: it is called from many places.
     fn put(&mut self, at: usize, bytes: &[u8]);
 }
 
@@ -214,12 +215,58 @@ impl<S: Sink> Surface<S> {
 
     /// Part of a glyph, both colours drawn.
     pub fn glyph(&mut self, x: i32, y: i32, part: &Part<'_>, ink: Color, paper: Color) {
+        let width = part.width.min(32);
+        let format = self.geometry.format;
+        let whole = u16::try_from(x)
+            .is_ok_and(|x| u32::from(x) + u32::from(width) <= self.geometry.width.into());
+        let pixels = [format.pixel(paper), format.pixel(ink)];
         for row in 0..part.height {
             let bits = part.glyph.row(part.from_y.saturating_add(row));
             let bits = bits.checked_shl(part.from_x.into()).unwrap_or(0);
-            let colors = (0..part.width.min(32))
-                .map(|column| if bits << column & 0x8000_0000 != 0 { ink } else { paper });
-            self.row(x, y.saturating_add(i32::from(row)), colors);
+            let y = y.saturating_add(i32::from(row));
+            if !whole {
+                let color = |column: u8| if bits << column >> 31 != 0 { ink } else { paper };
+                self.row(x, y, (0..width).map(color));
+            } else if let Some(start) = self.row_start(y) {
+                self.bits(start, x as usize, bits, width, pixels);
+            }
+        }
+    }
+
+    /// Pixels of a row that starts at byte `start`, from `x` on, one for each
+    /// bit from the highest down. All are inside the row. This is what painting
+    /// text spends its time in.
+    fn bits(&mut self, start: usize, x: usize, bits: u32, width: u8, pixels: [u32; 2]) {
+        let [paper, ink] = pixels;
+        let depth = self.geometry.format.depth;
+        let mut at = start + x * depth.bytes();
+        let mut rest = bits;
+        let mut left = usize::from(width);
+        while left > 0 {
+            // A cell's width at a time.
+            let now = left.min(8);
+            let used = now * depth.bytes();
+            let mut piece = [0u8; 8 * 4];
+            let mut next = || {
+                let pixel = if rest >> 31 != 0 { ink } else { paper };
+                rest <<= 1;
+                pixel
+            };
+            match depth {
+                Depth::Bits16 => {
+                    for place in piece.as_chunks_mut::<2>().0.iter_mut().take(now) {
+                        *place = (next() as u16).to_le_bytes();
+                    }
+                }
+                Depth::Bits32 => {
+                    for place in piece.as_chunks_mut::<4>().0 {
+                        *place = next().to_le_bytes();
+                    }
+                }
+            }
+            self.sink.put(at, piece.get(..used).unwrap_or_default());
+            at += used;
+            left -= now;
         }
     }
 
@@ -243,7 +290,23 @@ impl<S: Sink> Surface<S> {
 
     /// `count` pixels of one colour; they are inside the row.
     fn solid(&mut self, start: usize, x: usize, count: usize, pixel: u32) {
-        self.write(start, x, core::iter::repeat_n(pixel, count));
+        let size = self.geometry.format.depth.bytes();
+        let mut piece = [0u8; PIECE];
+        let [a, b, c, d] = pixel.to_le_bytes();
+        // Four bytes are one pixel or two.
+        let four = if size == 2 { [a, b, a, b] } else { [a, b, c, d] };
+        let mut left = count * size;
+        let used = left.next_multiple_of(4).min(PIECE);
+        for place in piece.get_mut(..used).unwrap_or_default().as_chunks_mut::<4>().0 {
+            *place = four;
+        }
+        let mut at = start + x * size;
+        while left > 0 {
+            let now = left.min(PIECE);
+            self.sink.put(at, piece.get(..now).unwrap_or_default());
+            at += now;
+            left -= now;
+        }
     }
 
     /// Pixels of a row that starts at byte `start`, from `x` on; they are

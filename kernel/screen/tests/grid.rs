@@ -51,10 +51,10 @@ proptest! {
     /// Painted bit by bit between changes, or all at once on another screen:
     /// the same pixels.
     #[test]
-    fn painting_in_pieces_ends_where_painting_at_once_does(acts in proptest::collection::vec(act(), 0..40)) {
+    fn painting_in_pieces_ends_where_painting_at_once_does(width in 0..W, acts in proptest::collection::vec(act(), 0..40)) {
         let (mut grid, mut surface, mut console) = (Grid::<CELLS>::new(), blank(), Console::default());
-        grid.resize(W, H, Color::BLACK);
-        prop_assert_eq!((grid.columns(), grid.rows()), (20, 9));
+        grid.resize(width, H, Color::BLACK);
+        prop_assert_eq!(grid.columns(), width / 8);
         for act in acts {
             match act {
                 Act::Write(text) => console.write(&mut grid, text.as_bytes()),
@@ -82,6 +82,18 @@ fn lines(grid: &mut Grid<CELLS>, text: &str) -> image::RgbImage {
     picture(&surface)
 }
 
+/// Whatever the compiler does with enums: a static grid belongs in .bss.
+#[test]
+#[allow(unsafe_code)]
+fn a_new_grid_is_all_zeros() {
+    static GRID: Grid<10> = Grid::new();
+    // SAFETY: the bytes of a static; those of padding are zero in one.
+    let bytes = unsafe {
+        std::slice::from_raw_parts((&raw const GRID).cast::<u8>(), size_of::<Grid<10>>())
+    };
+    assert!(bytes.iter().all(|b| *b == 0));
+}
+
 #[test]
 fn lines_wrap_and_scroll() {
     let mut grid = Grid::new();
@@ -95,6 +107,22 @@ fn lines_wrap_and_scroll() {
     assert!(lines(&mut grid, "a\tb") == lines(&mut grid, "a       b"));
     assert!(lines(&mut grid, "abc\rx\x08y") == lines(&mut grid, "ybc"));
     assert!(lines(&mut grid, "a") != lines(&mut grid, "b"));
+}
+
+/// Large text and an odd number of columns: the last tab stop is one that no
+/// glyph reaches.
+#[test]
+fn a_tab_stops_at_the_edge() {
+    let (mut grid, mut console) = (Grid::<CELLS>::new(), Console::default());
+    for width in 0..W {
+        grid.resize(width, H, Color::BLACK);
+        for size in [Size::Small, Size::Large, Size::Huge] {
+            console.size = size;
+            console.write(&mut grid, b"a\t\t\tb\t\n\t");
+            let (column, _) = console.cursor();
+            assert!(column <= grid.columns(), "{width} {size:?}");
+        }
+    }
 }
 
 #[test]

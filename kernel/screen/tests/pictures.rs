@@ -68,14 +68,14 @@ fn show(status: &Status<'_>, screen: &mut Shown<'_>) {
 fn board_idle() {
     let status = status();
     let sizes = [
-        (640, 480, RGB16, 0x6a22_ba71_42f3_1ee1),
-        (656, 416, RGB16, 0x9d95_32ef_1f40_fba1),
-        (800, 600, RGB32, 0x648b_a606_4fe6_4681),
-        (1024, 768, RGB16, 0x8573_98c1_f02a_dfa1),
-        (1280, 720, RGB32, 0x2b43_e118_6e72_6291),
-        (1366, 768, RGB16, 0x246a_f30b_c94b_85b5),
-        (1920, 1080, RGB16, 0xd839_4a21_88f5_138d),
-        (320, 200, RGB16, 0x02c3_663b_487c_c16f),
+        (640, 480, RGB16, 0x8656_4f49_4b0a_9bd5),
+        (656, 416, RGB16, 0x9e1a_8b5d_819c_e435),
+        (800, 600, RGB32, 0xa4a7_6f7a_2d90_cb55),
+        (1024, 768, RGB16, 0x7a4c_e9dd_f867_7d9d),
+        (1280, 720, RGB32, 0x218c_bbae_1734_8b8d),
+        (1366, 768, RGB16, 0x0885_4cb5_5f46_bdf9),
+        (1920, 1080, RGB16, 0x5ed7_d4f2_a69b_f739),
+        (320, 200, RGB16, 0xc6d2_a410_1859_73a3),
     ];
     check(&sizes, |screen| show(&status, screen));
 }
@@ -102,7 +102,7 @@ fn board_in_trouble() {
         ..status()
     };
     check(
-        &[(640, 480, RGB32, 0x450d_19b5_7112_f6c1), (1280, 720, RGB16, 0x2bd7_e88d_5e6d_e465)],
+        &[(640, 480, RGB32, 0x150e_aab3_0bb7_8879), (1280, 720, RGB16, 0x2c87_149b_e76f_7749)],
         |screen| show(&status, screen),
     );
 }
