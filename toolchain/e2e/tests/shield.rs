@@ -16,7 +16,7 @@ use sk_client::{
     Status, Store, Task, flags, receipt_flags,
 };
 use sk_emulator::{Board, Plugin};
-use sk_wire::control::LastEnd;
+use sk_wire::LastEnd;
 
 /// What a run came to.
 struct Outcome {
