@@ -165,6 +165,11 @@ impl Tree {
         }
     }
 
+    /// There is no hub, and nothing is being enumerated.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.used == 0 && matches!(self.work, Work::Idle)
+    }
+
     fn hub(&mut self, hub: u8) -> Option<&mut Hub> {
         self.hubs.get_mut(usize::from(hub))?.as_mut()
     }
@@ -280,6 +285,8 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// One step of what is being done; `false` = nothing more to do now.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn work(&mut self, now: Micros) -> bool {
         match self.tree.work {
             Work::Idle => self.tree.used != 0 && self.pick(now),
@@ -289,8 +296,6 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Finds something to do.
-    #[cold]
-    #[inline(never)]
     fn pick(&mut self, now: Micros) -> bool {
         if let Some(stale) = self.host.stale_split() {
             let named = |hub: &Option<Hub>| matches!(hub, Some(h) if h.target.address == stale.hub);
@@ -329,8 +334,6 @@ impl<H: UsbHost> UsbNet<H> {
         self.tree.work = Work::Enumerate { place, speed, offered, enumerator };
     }
 
-    #[cold]
-    #[inline(never)]
     fn enumerate(&mut self, now: Micros) -> bool {
         let Work::Enumerate { place, speed, offered, enumerator } = &mut self.tree.work else {
             return false;
@@ -447,8 +450,6 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Goes on with a request to a hub.
-    #[cold]
-    #[inline(never)]
     fn attend(&mut self, now: Micros, hub: u8, port: u8, step: Step) -> bool {
         let Some(target) = self.tree.hub(hub).map(|hub| hub.target) else {
             self.tree.work = Work::Idle;
