@@ -173,14 +173,15 @@ impl<H: UsbHost> UsbNet<H> {
     pub fn poll(&mut self, now: Micros) {
         self.last_poll = now;
         self.host.poll(now);
-        if self.tree.used != 0 {
+        if !self.tree.is_idle() {
             self.listen(now);
         }
         for _ in 0..MAX_STEPS {
             let more = match (&self.root, self.host.port()) {
                 (Root::Attached(_), Port::Ready(_)) => {
-                    let adapter = self.adapter.is_some() && self.look_after_adapter(now);
-                    !self.tree.is_idle() && self.work(now) || adapter
+                    // Hubs first: what they find is gone need not be polled.
+                    let hubs = !self.tree.is_idle() && self.work(now);
+                    self.look_after_adapter(now) || hubs
                 }
                 (_, port) => self.root_step(now, port),
             };
