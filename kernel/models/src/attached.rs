@@ -33,6 +33,10 @@ pub(crate) enum InAnswer {
     Babble,
 }
 
+/// Is shown a device, the hub's address and port that splits to it must name,
+/// and whether it has recovered from its port's reset.
+pub(crate) type Visit<'a> = dyn FnMut(&mut Attached, Option<(u8, u8)>, bool) + 'a;
+
 /// An attached device.
 pub(crate) struct Attached {
     pub(crate) function: Box<dyn UsbFunction>,
@@ -74,11 +78,7 @@ impl Attached {
     }
 
     /// Shows every device behind this one, if it is a hub, to `f`.
-    pub(crate) fn visit_children(
-        &mut self,
-        route: Option<(u8, u8)>,
-        f: &mut dyn FnMut(&mut Self, Option<(u8, u8)>, bool),
-    ) {
+    pub(crate) fn visit_children(&mut self, route: Option<(u8, u8)>, f: &mut Visit<'_>) {
         if self.configured
             && let Some(hub) = self.function.as_hub()
         {

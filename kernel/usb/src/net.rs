@@ -173,16 +173,24 @@ impl<H: UsbHost> UsbNet<H> {
     pub fn poll(&mut self, now: Micros) {
         self.last_poll = now;
         self.host.poll(now);
-        if let Holder::Orphan { since } = self.holder {
-            self.await_orphan(now, since);
-        }
-        if self.tree.used != 0 {
+        if !self.tree.is_idle() {
             self.listen(now);
         }
         for _ in 0..MAX_STEPS {
-            if !self.step(now) {
+            let more = match (&self.root, self.host.port()) {
+                (Root::Attached(_), Port::Ready(_)) => {
+                    // Hubs first: what they find is gone need not be polled.
+                    let hubs = !self.tree.is_idle() && self.work(now);
+                    self.look_after_adapter(now) || hubs
+                }
+                (_, port) => self.root_step(now, port),
+            };
+            if !more {
                 break;
             }
+        }
+        if let Holder::Orphan { since } = self.holder {
+            self.await_orphan(now, since);
         }
     }
 
@@ -200,13 +208,13 @@ impl<H: UsbHost> UsbNet<H> {
         }
     }
 
-    /// One state change; `false` = nothing more to do now.
-    fn step(&mut self, now: Micros) -> bool {
-        match (self.root, self.host.port()) {
-            (Root::Attached(_), Port::Ready(_)) => {
-                let adapter = self.adapter.is_some() && self.look_after_adapter(now);
-                self.work(now) || adapter
-            }
+    /// One state change of the root port, but while a device is there;
+    /// `false` = nothing more to do now.
+    #[cold]
+    #[inline(never)]
+    fn root_step(&mut self, now: Micros, port: Port) -> bool {
+        match (self.root, port) {
+            (Root::Attached(_), Port::Ready(_)) => false,
             (Root::Vacant, Port::Ready(speed)) => {
                 self.root = Root::Attached(None);
                 self.begin_enumeration(None, speed);
@@ -312,6 +320,8 @@ impl<H: UsbHost> UsbNet<H> {
         self.report(UsbEvent::Error { stage, fault, failures });
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn report(&mut self, event: UsbEvent) {
         if self.events.is_full() {
             let _ = self.events.pop_front();

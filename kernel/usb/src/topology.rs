@@ -7,7 +7,7 @@
 //! address, or has failed, nothing else is begun.
 //!
 //! A port is looked at when its hub's status change endpoint says so, when its
-//! device is due, or in turn on a hub without such an endpoint of use:
+//! device is due, or in its turn (rarely, but on a hub without such an endpoint of use):
 //!
 //! ```text
 //!  look: GET_STATUS, each change acknowledged, GET_STATUS again
@@ -67,6 +67,8 @@ const CHANGE_INTERVAL: u32 = 256_000;
 const HUB_PIPES: usize = 2;
 /// Without one, a port is looked at in turn.
 const SCAN: Micros = 250_000;
+/// With one, too, but rarely: a change may have been lost, or lied away.
+const SLOW_SCAN: Micros = 2_000_000;
 /// A port without power is looked at so often, changed or not.
 const OFF: Micros = 5_000_000;
 /// Times that changes are acknowledged in one look.
@@ -165,6 +167,11 @@ impl Tree {
         }
     }
 
+    /// There is no hub, and nothing is being enumerated.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.used == 0 && matches!(self.work, Work::Idle)
+    }
+
     fn hub(&mut self, hub: u8) -> Option<&mut Hub> {
         self.hubs.get_mut(usize::from(hub))?.as_mut()
     }
@@ -227,7 +234,7 @@ impl Hub {
             _ => None,
         });
         let changed = (self.changed != 0).then_some(last_poll);
-        let scan = (self.pipe.is_none() && self.count != 0).then_some(self.scan.0);
+        let scan = (self.count != 0).then_some(self.scan.0);
         pending.chain(changed).chain(scan).min().map(|at| at.max(self.ready))
     }
 
@@ -236,9 +243,10 @@ impl Hub {
         if now < self.ready || self.count == 0 {
             return None;
         }
-        if self.pipe.is_none() && now >= self.scan.0 {
+        if now >= self.scan.0 {
+            let every = if self.pipe.is_none() { SCAN } else { SLOW_SCAN };
             let port = if self.scan.1 >= self.count { 1 } else { self.scan.1 + 1 };
-            self.scan = (now.saturating_add(SCAN), port);
+            self.scan = (now.saturating_add(every), port);
             self.changed |= 1 << port;
         }
         if self.changed != 0 {
@@ -274,12 +282,15 @@ impl<H: UsbHost> UsbNet<H> {
                     // It can be asked all the same.
                     self.host.close(now, pipe);
                     hub.pipe = None;
+                    hub.scan.0 = now;
                 }
             }
         }
     }
 
     /// One step of what is being done; `false` = nothing more to do now.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn work(&mut self, now: Micros) -> bool {
         match self.tree.work {
             Work::Idle => self.tree.used != 0 && self.pick(now),
@@ -289,8 +300,6 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Finds something to do.
-    #[cold]
-    #[inline(never)]
     fn pick(&mut self, now: Micros) -> bool {
         if let Some(stale) = self.host.stale_split() {
             let named = |hub: &Option<Hub>| matches!(hub, Some(h) if h.target.address == stale.hub);
@@ -329,8 +338,6 @@ impl<H: UsbHost> UsbNet<H> {
         self.tree.work = Work::Enumerate { place, speed, offered, enumerator };
     }
 
-    #[cold]
-    #[inline(never)]
     fn enumerate(&mut self, now: Micros) -> bool {
         let Work::Enumerate { place, speed, offered, enumerator } = &mut self.tree.work else {
             return false;
@@ -447,8 +454,6 @@ impl<H: UsbHost> UsbNet<H> {
     }
 
     /// Goes on with a request to a hub.
-    #[cold]
-    #[inline(never)]
     fn attend(&mut self, now: Micros, hub: u8, port: u8, step: Step) -> bool {
         let Some(target) = self.tree.hub(hub).map(|hub| hub.target) else {
             self.tree.work = Work::Idle;

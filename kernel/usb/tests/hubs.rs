@@ -4,18 +4,16 @@
 mod tree;
 
 use proptest::prelude::*;
-use sk_drivers::dwc2::Dwc2;
 use sk_hal::net::FrameDevice;
 use sk_hal::usb::Speed;
 use sk_models::ecm::EcmFunction;
 use sk_models::hub::Hub;
+use sk_models::lan9512::Lan9512;
 use sk_models::lowspeed::Mouse;
 use sk_usb::{Stage, UsbEvent};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tree::{MAC, Rig, SECOND, ecm, frame};
-
-fn _assert_host(_: &Dwc2<sk_models::dwc2::Dwc2Model, sk_models::memory::Memory>) {}
 
 #[test]
 fn a_fast_adapter_on_a_fast_hub() {
@@ -38,6 +36,24 @@ fn a_fast_adapter_on_a_fast_hub() {
         rig.echo(&adapter, &frame(60 + n * 29, n));
     }
     assert_eq!(rig.model.seen().start_splits, 0, "nothing here is slow");
+    rig.all_gone();
+}
+
+/// What is soldered to a Raspberry Pi 1B.
+#[test]
+fn a_lan9512_whole() {
+    let hub = Hub::high_speed(3);
+    let mut rig = Rig::new(Box::new(hub.clone()));
+    let chip = Rc::new(RefCell::new(Lan9512::new(0xec00)));
+    hub.plug(1, Box::new(chip.clone()));
+    hub.plug(2, Box::new(Mouse::default()));
+    rig.link();
+    let adapter = rig.net.adapter().expect("up");
+    assert_eq!((adapter.vendor, adapter.product, adapter.mac), (0x0424, 0xec00, MAC));
+    for n in 0..50 {
+        rig.echo(&chip, &frame(60 + n * 29, n));
+    }
+    assert_eq!(rig.errors(), 0, "{:?}", rig.events);
     rig.all_gone();
 }
 
@@ -384,7 +400,7 @@ fn an_idle_hub_is_asked_four_times_a_second() {
     rig.run(10 * SECOND);
     let asked = hub.seen().polls - seen.polls;
     assert!((36..=42).contains(&asked), "{asked}");
-    assert_eq!(hub.seen().looks, seen.looks, "ports are not asked");
+    assert!(hub.seen().looks - seen.looks <= 6, "ports are hardly asked");
     // 100 of these are the controller's, ten a second.
     assert!(rig.polls - polls < 250, "{} polls", rig.polls - polls);
 }
@@ -474,7 +490,8 @@ proptest! {
         rig.run(4 * SECOND);
         prop_assert!(rig.polls < 4 * 8_000, "{} polls", rig.polls);
         hub.faults(|f| f.noise = 0);
-        rig.run(8 * SECOND);
+        // All ports have been looked at by then.
+        rig.run(10 * SECOND);
         rig.link();
         rig.echo(&adapter, &frame(100, 1));
         rig.all_gone();

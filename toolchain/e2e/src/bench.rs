@@ -166,7 +166,12 @@ impl Desk {
         self.start(name, &["--board".to_owned(), "1b".to_owned()])
     }
 
-    fn start(&self, name: &str, arguments: &[String]) -> Emu {
+    /// As [`Desk::emu`], with these arguments and no others.
+    ///
+    /// # Panics
+    /// As there.
+    #[must_use]
+    pub fn start(&self, name: &str, arguments: &[String]) -> Emu {
         let mut command = self.sk();
         command.args(["emu", "--name", name]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("sk emu starts");

@@ -38,7 +38,7 @@ pub fn artefacts() -> PathBuf {
 }
 
 /// A Zero, or the board that `$SK_MACHINE` names, that is to boot the kernel,
-/// with the adapter that `$SK_ADAPTER` names.
+/// with the adapter that `$SK_ADAPTER` names behind `$SK_HUBS` hubs.
 ///
 /// # Panics
 /// If there is none of this name.
@@ -62,6 +62,7 @@ pub fn zero() -> BoardConfig {
         "lan9512" => config.adapter = Adapter::Lan9512,
         other => panic!("no adapter named {other}"),
     }
+    config.hubs = chosen("SK_HUBS").parse().unwrap_or(0);
     config
 }
 

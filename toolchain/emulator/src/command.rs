@@ -71,14 +71,19 @@ pub(crate) fn arguments(config: &BoardConfig, dir: &Path, port: u16) -> Result<V
         }
         Net::None => None,
     };
+    // A port of its own for each, or QEMU would put further hubs in between.
+    let mut usb = "1".to_owned();
+    for _ in 0..config.hubs {
+        add(&["-device".as_ref(), format!("usb-hub,port={usb}").as_ref()]);
+        usb.push_str(".1");
+    }
     if netdev.is_some() && config.adapter != Adapter::UsbNet {
         let chardev = option(&["socket,id=usb,path="], &front::socket(dir), "");
-        let device = "usb-redir,chardev=usb,port=1";
+        let device = format!("usb-redir,chardev=usb,port={usb}");
         add(&["-chardev".as_ref(), &chardev, "-device".as_ref(), device.as_ref()]);
     } else if let Some(netdev) = netdev {
-        // Without a port QEMU would put a hub in between.
         let mac = MAC.map(|byte| format!("{byte:02x}")).join(":");
-        let device = format!("usb-net,netdev=n0,mac={mac},port=1");
+        let device = format!("usb-net,netdev=n0,mac={mac},port={usb}");
         add(&["-netdev".as_ref(), &netdev, "-device".as_ref(), device.as_ref()]);
         if let Some(path) = &config.pcap {
             // For the sentence: QEMU's own names no cause.

@@ -198,6 +198,9 @@ pub struct BoardConfig {
     pub qemu: PathBuf,
     /// The network adapter.
     pub adapter: Adapter,
+    /// How many hubs, one behind the other, it is plugged into; QEMU's are at
+    /// full speed and have eight ports each.
+    pub hubs: u8,
     /// What it is connected to.
     pub network: Net,
     /// What [`Net::User`] does to frames.
@@ -235,6 +238,7 @@ impl BoardConfig {
             qemu: std::env::var_os("SK_QEMU")
                 .map_or_else(|| PathBuf::from("qemu-system-arm"), PathBuf::from),
             adapter: Adapter::default(),
+            hubs: 0,
             network: Net::default(),
             faults: Faults::default(),
             pcap: None,

@@ -201,11 +201,21 @@ fn adapters() -> Seeds {
             [&[0, 0, length, 0][..], &vec![0x5A; usize::from((length + 3) & !3)]].concat()
         })
         .collect();
+    let mut hub = vec![9, 2, 25, 0, 1, 1, 0, 0xe0, 0, 9, 4, 0, 0, 1, 9, 0, 0, 0];
+    hub.extend([7, 5, 0x81, 3, 1, 0, 12]);
+    // Connected, connection changed; connected and enabled; over-current.
+    let flaps = [1, 1, 1, 0, 6, 0, 3, 1, 0, 0, 2, 0, 8, 1, 8, 0, 2, 0].repeat(4);
     vec![
         ("descriptors", "device", device.clone()),
         ("descriptors", "full", full.clone()),
         ("descriptors", "high", high.clone()),
         ("descriptors", "name", name.clone()),
+        ("hub", "descriptor", vec![9, 0x29, 3, 9, 0, 50, 1, 2, 0xff]),
+        ("hub", "configuration", hub),
+        ("hub", "plain", vec![0]),
+        ("hub", "full", vec![1]),
+        ("hub", "lies", told(2 | 64 | 128, &[&[9, 0x29, 4, 9, 0, 50, 1, 2, 0xff]], &flaps)),
+        ("hub", "noise", told(0x28, &[], &[])),
         ("adapter", "plain", told(0, &[], &frame)),
         ("adapter", "full", told(2 | 4 | 32, &[&device, &full, &name], &frame)),
         ("adapter", "high", told(1 | 8, &[&high], &frame)),

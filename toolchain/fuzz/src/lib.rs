@@ -10,6 +10,7 @@ mod adapter;
 mod boot;
 mod bytes;
 mod client;
+mod hub;
 mod image;
 mod lan95xx;
 mod net;
@@ -21,7 +22,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 19] = [
+pub const TARGETS: [Target; 20] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -34,6 +35,7 @@ pub const TARGETS: [Target; 19] = [
     ("descriptors", adapter::descriptors),
     ("adapter", adapter::adapter),
     ("lan95xx", lan95xx::lan95xx),
+    ("hub", hub::hub),
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),

@@ -6,6 +6,7 @@ use sk_hal::Micros;
 use sk_hal::net::FrameDevice;
 use sk_models::dwc2::{Dwc2Model, Personality};
 use sk_models::ecm::EcmFunction;
+use sk_models::lan9512::Lan9512;
 use sk_models::memory::Memory;
 use sk_models::usb::UsbFunction;
 use sk_usb::{UsbEvent, UsbNet};
@@ -18,13 +19,39 @@ pub const BOTH: [Personality; 2] = [Personality::Silicon, Personality::QemuSync]
 
 pub type Adapter = Rc<RefCell<EcmFunction>>;
 
+/// The cable's end of an adapter.
+pub trait Cable {
+    fn sent(&mut self) -> Option<Vec<u8>>;
+    fn give(&mut self, frame: &[u8]) -> bool;
+}
+
+impl Cable for EcmFunction {
+    fn sent(&mut self) -> Option<Vec<u8>> {
+        self.pop_frame()
+    }
+    fn give(&mut self, frame: &[u8]) -> bool {
+        self.push_frame(frame)
+    }
+}
+
+impl Cable for Lan9512 {
+    fn sent(&mut self) -> Option<Vec<u8>> {
+        self.pop_frame()
+    }
+    fn give(&mut self, frame: &[u8]) -> bool {
+        self.push_frame(frame)
+    }
+}
+
 /// An adapter in the controller's hands and in the test's.
 pub fn ecm(function: EcmFunction) -> Adapter {
     Rc::new(RefCell::new(function))
 }
 
+/// A broadcast.
 pub fn frame(length: usize, seed: usize) -> Vec<u8> {
-    (0..length.min(1514)).map(|i| u8::try_from((i * 7 + seed) % 251).unwrap()).collect()
+    let byte = |i: usize| if i < 6 { 0xff } else { u8::try_from((i * 7 + seed) % 251).unwrap() };
+    (0..length.min(1514)).map(byte).collect()
 }
 
 pub struct Rig {
@@ -103,17 +130,17 @@ impl Rig {
     }
 
     /// One frame each way.
-    pub fn echo(&mut self, adapter: &Adapter, frame: &[u8]) {
+    pub fn echo<C: Cable>(&mut self, adapter: &Rc<RefCell<C>>, frame: &[u8]) {
         let now = self.model.now();
         let sent = self.net.transmit(now, frame.len(), &mut |to| to.copy_from_slice(frame));
         assert!(sent, "{:?}", self.events);
         let mut got = None;
         self.until(now + SECOND, |_| {
-            got = adapter.borrow_mut().pop_frame();
+            got = adapter.borrow_mut().sent();
             got.is_some()
         });
         assert_eq!(got.as_deref(), Some(frame), "{:?}", self.events);
-        assert!(adapter.borrow_mut().push_frame(frame));
+        assert!(adapter.borrow_mut().give(frame));
         let end = self.model.now() + SECOND;
         self.received.clear();
         assert!(self.until(end, |rig| !rig.received.is_empty()), "{:?}", self.events);

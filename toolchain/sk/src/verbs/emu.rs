@@ -41,6 +41,10 @@ pub(crate) struct Args {
     /// Another network adapter than the board's
     #[arg(long, value_enum)]
     adapter: Option<Device>,
+    /// Plug it into so many USB hubs, one behind the other (full speed)
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "N",
+          value_parser = clap::value_parser!(u8).range(..=4))]
+    hubs: u8,
     /// Where its network cable leads: 'user', a network of its own that only
     /// this host reaches; 'tap:NAME', an interface of this host; or
     /// 'udp:LOCAL,REMOTE', each IP:PORT, one frame in each datagram
@@ -195,6 +199,7 @@ impl Args {
         if let Some(device) = self.adapter {
             config.adapter = device.into();
         }
+        config.hubs = self.hubs;
         config.network = self.network()?;
         config.pcap.clone_from(&self.pcap);
         config.reboot = true;
