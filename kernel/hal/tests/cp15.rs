@@ -59,7 +59,7 @@ fn nothing_is_maintained_for_no_bytes() {
 fn the_last_line_is_maintained_and_the_next_is_not() {
     for len in 1..=96u32 {
         let memory = Memory::new();
-        let bytes = vec![7u8; 96];
+        let bytes = [7u8; 96];
         let lines = (len as usize).next_multiple_of(32);
         memory.window(CODE, &bytes[..lines]);
         let bus = BusAddr(CODE | 0x4000_0000);

@@ -33,6 +33,10 @@ pub(crate) enum InAnswer {
     Babble,
 }
 
+/// Who is shown devices: each with the hub's address and port that its splits
+/// must name, and whether it has recovered from its reset.
+pub(crate) type Visitor<'v> = dyn FnMut(&mut Attached, Option<(u8, u8)>, bool) + 'v;
+
 /// An attached device.
 pub(crate) struct Attached {
     pub(crate) function: Box<dyn UsbFunction>,
@@ -74,11 +78,7 @@ impl Attached {
     }
 
     /// Shows every device behind this one, if it is a hub, to `f`.
-    pub(crate) fn visit_children(
-        &mut self,
-        route: Option<(u8, u8)>,
-        f: &mut dyn FnMut(&mut Self, Option<(u8, u8)>, bool),
-    ) {
+    pub(crate) fn visit_children(&mut self, route: Option<(u8, u8)>, f: &mut Visitor<'_>) {
         if self.configured
             && let Some(hub) = self.function.as_hub()
         {

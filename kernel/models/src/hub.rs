@@ -6,7 +6,7 @@
 //! [`UsbFunction::as_hub`]. Strict: a port reset without debounce, or a packet
 //! for a child that still recovers from its reset, is a panic.
 
-use crate::attached::Attached;
+use crate::attached::{Attached, Visitor};
 use crate::usb::{Answer, UsbFunction};
 use sk_hal::usb::{Setup, Speed};
 use std::cell::RefCell;
@@ -251,12 +251,7 @@ impl Hub {
 
     /// Shows every child that hears the bus to `f`, with the hub's address and
     /// port that its splits must name.
-    pub(crate) fn visit(
-        &self,
-        address: u8,
-        route: Option<(u8, u8)>,
-        f: &mut dyn FnMut(&mut Attached, Option<(u8, u8)>, bool),
-    ) {
+    pub(crate) fn visit(&self, address: u8, route: Option<(u8, u8)>, f: &mut Visitor<'_>) {
         let mut s = self.0.borrow_mut();
         let (high, now) = (s.speed == Speed::High, s.now);
         for (n, port) in s.ports.iter_mut().enumerate() {
@@ -339,7 +334,7 @@ impl State {
                 port.reset_until = Some(if endless { u64::MAX } else { now + RESET_TIME });
                 if refuse {
                     self.faults.refuse_enable -= 1;
-                    port.reset_until = Some(now + RESET_TIME | 1 << 63);
+                    port.reset_until = Some((now + RESET_TIME) | (1 << 63));
                 }
             }
             (0x23, 3, 8) if !port.powered && !port.over_current => {

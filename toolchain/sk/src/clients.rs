@@ -196,8 +196,7 @@ impl Entry {
 
 impl Limits {
     fn quotas(&self) -> Result<Quotas, String> {
-        let size =
-            |text: &Option<String>| text.as_deref().map_or(Ok(u32::MAX), |text| units::size(text));
+        let size = |text: &Option<String>| text.as_deref().map_or(Ok(u32::MAX), units::size);
         let time = |text: &Option<String>| {
             text.as_deref().map_or(Ok(u32::MAX), |text| {
                 units::duration(text)

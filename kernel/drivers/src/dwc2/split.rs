@@ -78,7 +78,7 @@ pub(super) fn route(target: &DeviceTarget) -> u32 {
 impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
     /// The microframe in which a periodic channel enabled now would run.
     fn next_microframe(&self) -> u32 {
-        (self.bus.read(HFNUM) & FRAME_MASK) + 1 & FRAME_MASK
+        ((self.bus.read(HFNUM) & FRAME_MASK) + 1) & FRAME_MASK
     }
 
     fn is_periodic_split(&self, c: usize) -> bool {
