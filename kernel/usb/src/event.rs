@@ -80,6 +80,8 @@ pub enum Fault {
     Start(StartError),
     /// The device described itself wrongly.
     Descriptor(DescriptorError),
+    /// A register does not hold what was written to it.
+    Forgotten,
     /// Nothing happened within the time allowed.
     Late,
     /// An answer was shorter than it must be.

@@ -36,6 +36,8 @@ pub enum Op {
     },
     /// Read until these bits are clear, 10 ms apart.
     Await(u16, u32),
+    /// Read; these bits must be set.
+    Expect(u16, u32),
     /// Read a register of the PHY.
     PhyRead(u8),
     /// Write one.
@@ -67,6 +69,8 @@ enum Part {
     },
     /// From the start again, after a pause, unless these bits are clear.
     Repeat(u32),
+    /// The end, if these bits are set.
+    Demand(u32),
     End,
 }
 
@@ -154,7 +158,10 @@ impl Access {
                 self.part = 0;
                 return self.pause(now, RESET_PAUSE);
             }
-            Part::Repeat(_) | Part::End => return Err(Reply::Done(self.value)),
+            Part::Demand(mask) if self.value & mask != mask => {
+                return Err(Reply::Failed(Fault::Forgotten));
+            }
+            Part::Repeat(_) | Part::Demand(_) | Part::End => return Err(Reply::Done(self.value)),
         };
         match outcome {
             Outcome::Running => return Ok(false),
@@ -196,7 +203,11 @@ impl Op {
         match (self, number) {
             (Self::Write(register, value), 0) => Part::Write(register, value),
 
-            (Self::Read(register) | Self::Modify { register, .. }, 0) => Part::Read(register),
+            (
+                Self::Read(register) | Self::Modify { register, .. } | Self::Expect(register, _),
+                0,
+            ) => Part::Read(register),
+            (Self::Expect(_, mask), 1) => Part::Demand(mask),
             (Self::Modify { clear, set, .. }, 1) => Part::Change { clear, set },
             (Self::Modify { register, .. }, 2) => Part::Write(register, value),
 

@@ -37,8 +37,8 @@ pub(super) const fn is_phy(stage: Stage) -> bool {
 
 /// The operations, and what they are part of.
 #[must_use]
-pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 29] {
-    use Op::{Await, Modify, PhyAwait, PhyModify, PhyRead, PhyWrite, Write};
+pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 30] {
+    use Op::{Await, Expect, Modify, PhyAwait, PhyModify, PhyRead, PhyWrite, Write};
     use Stage::{LiteReset, Phy, PhyReset, Registers};
     let [a, b, c, d, e, f] = mac;
     let packet = if speed == Speed::High { 512 } else { 64 };
@@ -81,5 +81,7 @@ pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 29] {
         (Registers, Write(MAC_CR, FILTER | MAC_TXEN)),
         (Registers, Write(TX_CFG, TX_ON)),
         (Registers, Write(MAC_CR, MAC_ON)),
+        // A chip that was still in its reset has kept nothing of all this.
+        (Registers, Expect(MAC_CR, MAC_TXEN | MAC_RXEN)),
     ]
 }

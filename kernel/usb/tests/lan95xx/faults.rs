@@ -329,6 +329,18 @@ fn the_interrupt_endpoint_may_say_anything() {
     }
 }
 
+/// A chip that denies being in its reset loses what it is told meanwhile.
+#[test]
+fn a_chip_that_was_set_up_during_its_reset_is_set_up_again() {
+    let mut rig = Rig::new(quick());
+    rig.chip().faults.replies = vec![(offset::HW_CFG, vec![0; 4])];
+    rig.run(5 * SECOND);
+    assert!(!rig.net.link_up(), "{:?}", rig.events);
+    rig.chip().faults.replies.clear();
+    assert!(rig.until(60 * SECOND, |rig| rig.net.link_up()), "{:?}", rig.events);
+    rig.echo(60, 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
