@@ -36,8 +36,15 @@ pub enum Op {
     },
     /// Read until these bits are clear, 10 ms apart.
     Await(u16, u32),
-    /// Read; these bits must be set.
-    Expect(u16, u32),
+    /// Read; of these bits, those must be set and the others clear.
+    Expect {
+        /// Register.
+        register: u16,
+        /// The bits that matter.
+        mask: u32,
+        /// What they must be.
+        value: u32,
+    },
     /// Read a register of the PHY.
     PhyRead(u8),
     /// Write one.
@@ -69,8 +76,11 @@ enum Part {
     },
     /// From the start again, after a pause, unless these bits are clear.
     Repeat(u32),
-    /// The end, if these bits are set.
-    Demand(u32),
+    /// The end, if these bits are so.
+    Demand {
+        mask: u32,
+        value: u32,
+    },
     End,
 }
 
@@ -158,10 +168,12 @@ impl Access {
                 self.part = 0;
                 return self.pause(now, RESET_PAUSE);
             }
-            Part::Demand(mask) if self.value & mask != mask => {
+            Part::Demand { mask, value } if self.value & mask != value => {
                 return Err(Reply::Failed(Fault::Forgotten));
             }
-            Part::Repeat(_) | Part::Demand(_) | Part::End => return Err(Reply::Done(self.value)),
+            Part::Repeat(_) | Part::Demand { .. } | Part::End => {
+                return Err(Reply::Done(self.value));
+            }
         };
         match outcome {
             Outcome::Running => return Ok(false),
@@ -204,10 +216,12 @@ impl Op {
             (Self::Write(register, value), 0) => Part::Write(register, value),
 
             (
-                Self::Read(register) | Self::Modify { register, .. } | Self::Expect(register, _),
+                Self::Read(register)
+                | Self::Modify { register, .. }
+                | Self::Expect { register, .. },
                 0,
             ) => Part::Read(register),
-            (Self::Expect(_, mask), 1) => Part::Demand(mask),
+            (Self::Expect { mask, value, .. }, 1) => Part::Demand { mask, value },
             (Self::Modify { clear, set, .. }, 1) => Part::Change { clear, set },
             (Self::Modify { register, .. }, 2) => Part::Write(register, value),
 

@@ -37,10 +37,11 @@ pub(super) const fn is_phy(stage: Stage) -> bool {
 
 /// The operations, and what they are part of.
 #[must_use]
-pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 30] {
+pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 31] {
     use Op::{Await, Expect, Modify, PhyAwait, PhyModify, PhyRead, PhyWrite, Write};
     use Stage::{LiteReset, Phy, PhyReset, Registers};
     let [a, b, c, d, e, f] = mac;
+    let address = u32::from_le_bytes([a, b, c, d]);
     let packet = if speed == Speed::High { 512 } else { 64 };
     [
         (LiteReset, Write(HW_CFG, HW_LRST)),
@@ -48,7 +49,7 @@ pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 30] {
         (PhyReset, Write(PM_CTRL, PM_PHY_RST)),
         (PhyReset, Await(PM_CTRL, PM_PHY_RST)),
         // Without an EEPROM the chip comes out of its reset without an address.
-        (Registers, Write(ADDRL, u32::from_le_bytes([a, b, c, d]))),
+        (Registers, Write(ADDRL, address)),
         (Registers, Write(ADDRH, u32::from_le_bytes([e, f, 0, 0]))),
         // NAK costs a controller with DMA nothing; an empty packet, a transfer.
         (Registers, Modify { register: HW_CFG, clear: 0, set: HW_BIR }),
@@ -82,6 +83,7 @@ pub fn script(mac: [u8; 6], speed: Speed) -> [(Stage, Op); 30] {
         (Registers, Write(TX_CFG, TX_ON)),
         (Registers, Write(MAC_CR, MAC_ON)),
         // A chip that was still in its reset has kept nothing of all this.
-        (Registers, Expect(MAC_CR, MAC_TXEN | MAC_RXEN)),
+        (Registers, Expect { register: ADDRL, mask: u32::MAX, value: address }),
+        (Registers, Expect { register: MAC_CR, mask: MAC_ON, value: MAC_ON }),
     ]
 }
