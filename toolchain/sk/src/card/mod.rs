@@ -66,14 +66,15 @@ impl Model {
             Self::OneBPlus => "1b-plus",
         }
     }
-    /// Why the kernel finds no network on it, if it does not (docs/hardware.md,
-    /// "Boards").
-    pub(crate) const fn no_network(self) -> Option<&'static str> {
+    /// Where its network cable goes.
+    pub(crate) const fn network(self) -> &'static str {
         match self {
-            Self::Zero | Self::ZeroW => None,
-            Self::OneB | Self::OneBPlus => {
-                Some("the drivers of its hub and LAN chip are not built")
+            Self::Zero | Self::ZeroW => {
+                "\
+A USB Ethernet adapter that offers CDC-ECM, or one of SMSC's LAN95xx, goes
+into the port marked USB, power into the other one."
             }
+            Self::OneB | Self::OneBPlus => "The network cable goes into the board's own socket.",
         }
     }
 }

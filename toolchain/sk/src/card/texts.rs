@@ -80,17 +80,7 @@ boot_delay=0
 pub(crate) fn readme(facts: &Facts<'_>) -> String {
     let Facts { model, name, id, address, kernel_bytes } = facts;
     let board = model.name();
-    let network = match model.no_network() {
-        None => "\
-A USB Ethernet adapter that offers CDC-ECM goes into the port marked USB,
-without a hub; power goes into the other one."
-            .into(),
-        Some(why) => format!(
-            "\
-With this version of the kernel the board has no network, because
-{why}; it speaks on the serial port only."
-        ),
-    };
+    let network = model.network();
     format!(
         "\
 serverkernel {version} for {name}, a {board}

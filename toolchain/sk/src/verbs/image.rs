@@ -106,9 +106,6 @@ impl Args {
             self.address(),
             folder.display()
         ));
-        if let Some(why) = self.board.no_network() {
-            terminal::warning(&format!("{} has no network: {why}", self.board.name()));
-        }
         terminal::data(&format!("{}\n", self.out.display()))
     }
 
