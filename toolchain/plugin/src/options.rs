@@ -55,7 +55,9 @@ impl Options {
                     })?);
                 }
                 _ => {
-                    return Err(format!("unknown option {word}; known: out=, range=, mark=, each="));
+                    return Err(format!(
+                        "unknown option {word}; known: out=, range=, mark=, each="
+                    ));
                 }
             }
         }
