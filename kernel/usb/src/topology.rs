@@ -616,6 +616,15 @@ impl<H: UsbHost> UsbNet<H> {
             }
             return;
         }
+        if !status.powered() && !status.connected() {
+            // The hub refused to switch it on, or has switched it off.
+            if matches!(state, PortState::Off { from } if now >= from) {
+                self.begin(n, port, Step::Repower, now);
+            } else {
+                self.unplugged(now, at, PortState::Off { from: now.saturating_add(OFF) });
+            }
+            return;
+        }
         let unbroken = status.connected() && look.seen & C_CONNECTION == 0;
         match (look.reset, state) {
             _ if !unbroken => {

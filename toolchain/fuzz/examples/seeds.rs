@@ -222,6 +222,19 @@ fn adapters() -> Seeds {
         ("lan95xx", "transfer", [&[0][..], &burst].concat()),
         ("lan95xx", "high", [&[1][..], &piece(&burst), &piece(&[0, 0x80, 0, 0])].concat()),
         ("lan95xx", "full", [&[3][..], &piece(&burst), &piece(&[])].concat()),
+        ("hub_answers", "descriptor", vec![0, 9, 0x29, 4, 0xe9, 0, 50, 1, 0, 0xff]),
+        ("hub_answers", "status", vec![0, 3, 1, 1, 0]),
+        ("hub_answers", "map", vec![0, 2, 0x04]),
+        // The descriptor is true; a port changes, has a device, is reset.
+        (
+            "hub_answers",
+            "high",
+            vec![1, 255, 1, 4, 4, 1, 1, 1, 0, 4, 1, 1, 0, 0, 4, 3, 5, 16, 0, 4, 3, 5, 0, 0],
+        ),
+        ("hub_answers", "full", vec![7, 255, 1, 2, 4, 0, 1, 9, 0, 3, 0, 1, 0, 0, 2, 0xff, 0xff]),
+        ("property", "plain", vec![0]),
+        ("property", "bent", vec![0, 7, 0, 0, 4, 0x80, 2, 0x44, 0x33, 0x22, 0x11]),
+        ("property", "words", vec![1, 1, 0x18, 0, 0, 0x10, 2, 0, 3, 0, 0, 5, 4, 0, 0, 0x80, 255]),
         // HW_CFG and MII_DATA say something else.
         (
             "lan95xx",

@@ -11,9 +11,11 @@ mod boot;
 mod bytes;
 mod client;
 mod hub;
+mod hub_answers;
 mod image;
 mod lan95xx;
 mod net;
+mod property;
 mod screen;
 mod session;
 mod wire;
@@ -22,7 +24,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 22] = [
     ("datagram", wire::datagram),
     ("control", wire::control),
     ("frames", wire::frames),
@@ -36,6 +38,8 @@ pub const TARGETS: [Target; 20] = [
     ("adapter", adapter::adapter),
     ("lan95xx", lan95xx::lan95xx),
     ("hub", hub::hub),
+    ("hub_answers", hub_answers::hub_answers),
+    ("property", property::property),
     ("net", net::net),
     ("session", session::session),
     ("client", client::client),

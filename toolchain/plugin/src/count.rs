@@ -81,6 +81,7 @@ struct Log {
 pub(crate) struct Counting {
     total: AtomicU64,
     ranges: Vec<Counted>,
+    marks: Vec<(u64, u32)>,
     /// The first address of which each is counted, and a counter per halfword.
     each: (u64, Vec<AtomicU64>),
     log: Mutex<Log>,
@@ -88,12 +89,13 @@ pub(crate) struct Counting {
 
 impl Counting {
     pub(crate) fn new(options: Options, out: Box<dyn Write + Send>) -> Self {
-        let Options { ranges, each, .. } = options;
+        let Options { ranges, marks, each, .. } = options;
         let (first, end) = each.unwrap_or_default();
         let counted = |range| Counted { range, count: AtomicU64::new(0) };
         Self {
             total: AtomicU64::new(0),
             ranges: ranges.into_iter().map(counted).collect(),
+            marks,
             each: (first, (first / 2..end.div_ceil(2)).map(|_| AtomicU64::new(0)).collect()),
             log: Mutex::new(Log { intervals: std::array::from_fn(|_| Interval::default()), out }),
         }
@@ -107,6 +109,12 @@ impl Counting {
         let (first, each) = &self.each;
         let own = address.checked_sub(*first).and_then(|offset| each.get((offset / 2) as usize));
         std::iter::once(&self.total).chain(ranges.map(|counted| &counted.count)).chain(own)
+    }
+
+    /// The marker that the options put at an address.
+    pub(crate) fn mark(&self, address: u64) -> Option<Marker> {
+        let (_, register) = self.marks.iter().find(|(at, _)| *at == address)?;
+        Marker::from_register(*register as usize)
     }
 
     fn now(&self) -> Vec<u64> {
@@ -234,8 +242,11 @@ mod tests {
         let range = Range { start: 0x8000, end: 0x9000, name: "kernel".to_owned() };
         let page = Page::default();
         let each = Some((0x8ffe, 0x9002));
-        let options = Options { ranges: vec![range], each, ..Options::default() };
+        let marks = vec![(0x9004, 3)];
+        let options = Options { ranges: vec![range], marks, each, ..Options::default() };
         let counting = Counting::new(options, Box::new(page.clone()));
+        assert_eq!(counting.mark(0x9004), Some(Marker::Stop(1)));
+        assert_eq!(counting.mark(0x9000), None);
         counting.reached(Marker::Stop(0), 0x8000);
         for (inside, outside) in [(5, 7), (1, 1)] {
             run(&counting, 0x8000, 3);

@@ -18,6 +18,8 @@
 //! | … `orr r10, r10, r10`, `orr r11, r11, r11` | start and end of interval 5 |
 //! | `orr r12, r12, r12` | report the total so far |
 //!
+//! `mark=ADDRESS:N` makes the instruction at an address one, too.
+//!
 //! An interval counts the instructions between its markers, neither included.
 //! A second start restarts it; an end without a start is ignored.
 //!

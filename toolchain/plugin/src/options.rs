@@ -9,6 +9,8 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
     /// Ranges to be counted on their own.
     pub(crate) ranges: Vec<Range>,
+    /// Addresses whose instructions are markers, too, and of which register.
+    pub(crate) marks: Vec<(u64, u32)>,
     /// Addresses of which each is to be counted on its own.
     pub(crate) each: Option<(u64, u64)>,
 }
@@ -37,6 +39,13 @@ impl Options {
                     })?;
                     options.ranges.push(range);
                 }
+                Some(("mark", text)) => {
+                    options.marks.push(parse_mark(text).ok_or_else(|| {
+                        format!(
+                            "mark={text}: expected mark=ADDRESS:REGISTER, in hexadecimal, 0 to c"
+                        )
+                    })?);
+                }
                 Some(("each", text)) => {
                     let bounds = parse_bounds(text).filter(|(start, end)| end - start <= MAX_EACH);
                     options.each = Some(bounds.ok_or_else(|| {
@@ -45,7 +54,11 @@ impl Options {
                         )
                     })?);
                 }
-                _ => return Err(format!("unknown option {word}; known: out=, range=, each=")),
+                _ => {
+                    return Err(format!(
+                        "unknown option {word}; known: out=, range=, mark=, each="
+                    ));
+                }
             }
         }
         if options.out.as_os_str().is_empty() {
@@ -62,6 +75,13 @@ fn parse_range(text: &str) -> Option<Range> {
     printable.then(|| Range { start, end, name: name.to_owned() })
 }
 
+fn parse_mark(text: &str) -> Option<(u64, u32)> {
+    let (address, register) = text.split_once(':')?;
+    let address = u64::from_str_radix(address.trim_start_matches("0x"), 16).ok()?;
+    let register = u32::from_str_radix(register, 16).ok().filter(|&register| register <= 12)?;
+    Some((address, register))
+}
+
 fn parse_bounds(text: &str) -> Option<(u64, u64)> {
     let (start, end) = text.split_once('-')?;
     let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
@@ -75,12 +95,13 @@ mod tests {
 
     #[test]
     fn reads_what_qemu_hands_over() {
-        let words = ["out=/tmp/x", "range=8000-0x9000:kernel", "each=8000-8010"];
+        let words = ["out=/tmp/x", "range=8000-0x9000:kernel", "mark=8004:2", "each=8000-8010"];
         let options = Options::parse(words.into_iter()).unwrap();
         assert_eq!(options.out, PathBuf::from("/tmp/x"));
         let [range] = &options.ranges[..] else { panic!("{options:?}") };
         assert_eq!((range.start, range.end), (0x8000, 0x9000));
         assert_eq!(range.name, "kernel");
+        assert_eq!(options.marks, [(0x8004, 2)]);
         assert_eq!(options.each, Some((0x8000, 0x8010)));
     }
 
@@ -93,6 +114,8 @@ mod tests {
             &["out=x", "range=8-9:"],
             &["out=x", "range=8-9:a b"],
             &["out=x", "range=q-9:a"],
+            &["out=x", "mark=8000"],
+            &["out=x", "mark=8000:d"],
             &["out=x", "each=8000"],
             &["out=x", "each=0-1000001"],
             &["out=x", "speed=on"],

@@ -142,7 +142,7 @@ extern "C" fn translated(_: Id, block: *mut Block) {
         // SAFETY: `instruction` is valid during this call.
         let (address, word) =
             unsafe { (qemu_plugin_insn_vaddr(instruction), arm_word(instruction)) };
-        if let Some(marker) = word.and_then(Marker::of) {
+        if let Some(marker) = word.and_then(Marker::of).or_else(|| counting.mark(address)) {
             // SAFETY: the callback is of the type asked for; its data is a
             // number, which nobody follows.
             unsafe {

@@ -10,7 +10,7 @@ use crate::{build, newer_qemu, payloads, setup, sizes};
 /// Options of `cargo xtask test`.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Options {
-    /// Only these steps, in the order of the whole: setup, fmt, clippy, unit,
+    /// Only these steps, in the order of the whole: setup, fmt, clippy, unit, fuzz,
     /// build, firmware-clippy, sizes, payloads, e2e, smoke
     steps: Vec<String>,
 }
@@ -18,11 +18,12 @@ pub(crate) struct Options {
 /// A step's name and what it does.
 type Step = (&'static str, fn(&Repo) -> Result<()>);
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("setup", setup::run_setup),
     ("fmt", fmt),
     ("clippy", clippy),
     ("unit", unit),
+    ("fuzz", fuzz),
     ("build", |repo| build::run(repo, &build::Options::default())),
     ("firmware-clippy", build::clippy),
     ("sizes", |repo| sizes::run(repo, &sizes::Options::default())),
@@ -78,6 +79,14 @@ fn clippy(repo: &Repo) -> Result<()> {
 
 fn unit(repo: &Repo) -> Result<()> {
     run(repo.cargo().arg("test"))
+}
+
+/// What USB devices and the firmware say, bent for 20 s each, two at a time:
+/// descriptors, hub status, receive stream, property replies.
+fn fuzz(repo: &Repo) -> Result<()> {
+    let targets = ["descriptors", "hub", "hub_answers", "lan95xx", "property"];
+    let arguments = ["run", "--quiet", "--package", "sk-fuzz", "--example", "mutate", "--", "20"];
+    run(repo.cargo().args(arguments).args(targets))
 }
 
 /// Boards in QEMU that boot the kernel as it was built: a Zero on the system's

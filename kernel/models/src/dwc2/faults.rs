@@ -82,6 +82,38 @@ impl Faults {
         self.packets.clear();
     }
 
+    /// The knobs, all of them, by name, and whether each is turned.
+    #[must_use]
+    pub fn knobs(&self) -> [(&'static str, bool); 11] {
+        let Self {
+            packets: _, // by [`Fault`]
+            connect_delay,
+            over_current,
+            ahb_busy,
+            reset_stuck,
+            flush_stuck,
+            refuse_enable,
+            phy_select,
+            answers_after_reset,
+            halt_stuck,
+            lax,
+            bounces,
+        } = self;
+        [
+            ("connect_delay", *connect_delay > 0),
+            ("over_current", *over_current),
+            ("ahb_busy", *ahb_busy),
+            ("reset_stuck", *reset_stuck),
+            ("flush_stuck", *flush_stuck),
+            ("refuse_enable", *refuse_enable > 0),
+            ("phy_select", *phy_select != 0),
+            ("answers_after_reset", *answers_after_reset),
+            ("halt_stuck", *halt_stuck),
+            ("lax", *lax),
+            ("bounces", *bounces > 0),
+        ]
+    }
+
     pub(super) fn take(&mut self, endpoint: u8) -> Option<Fault> {
         let (_, queue) = self.packets.iter_mut().find(|(e, _)| *e == endpoint)?;
         let (fault, times) = queue.front_mut()?;

@@ -113,6 +113,12 @@ impl PortStatus {
         self.status >> bit & 1 != 0
     }
 
+    /// The port has power. A hub that does not switch it says so too.
+    #[must_use]
+    pub const fn powered(self) -> bool {
+        self.bit(8)
+    }
+
     /// A device is there.
     #[must_use]
     pub const fn connected(self) -> bool {

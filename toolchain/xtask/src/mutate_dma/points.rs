@@ -198,11 +198,12 @@ pub(super) fn wrap(text: &str, file: &str, points: &[(usize, &Point)]) -> String
 
 /// Files of the board that may contain cache operations, and why they are not
 /// run on the host.
-const BOARD: [(&str, &str); 7] = [
+const BOARD: [(&str, &str); 8] = [
     ("kernel/soc/src/cp15.rs", "an instruction each"),
     ("kernel/soc/src/cache.rs", "hands slices to the sequences"),
     ("kernel/soc/src/mmio.rs", "puts sk-hal's order around plain accesses"),
     ("kernel/src/memory.rs", "hands the page tables over"),
+    ("kernel/src/crash.rs", "hands the crash record over, for no device but a reset"),
     ("kernel/src/boot.S", "runs before the caches are on"),
     ("kernel/src/vectors.S", "drains stores, so that an abort they cause is known"),
     ("kernel/soc/src/lib.rs", "names the modules"),
