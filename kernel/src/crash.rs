@@ -179,11 +179,12 @@ pub fn end(tell: &dyn Fn(&mut Emergency)) -> ! {
 /// Time for what the USB adapter has been asked: its answer ends the transfer,
 /// and nobody asks again. QEMU aborts when an answer meets a reset.
 fn let_transfers_end() {
-    const ENOUGH: Micros = 50_000;
-    let (timer, mut looks) = (timer(), 4 * POLLS);
-    let end = timer.now() + ENOUGH;
-    while looks > 0 && timer.now() < end {
-        looks -= 1;
+    const ENOUGH: u32 = 50_000;
+    let began = timer().low();
+    for _ in 0..4 * POLLS {
+        if timer().low().wrapping_sub(began) > ENOUGH {
+            return;
+        }
     }
 }
 
