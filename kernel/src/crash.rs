@@ -172,7 +172,19 @@ pub fn end(tell: &dyn Fn(&mut Emergency)) -> ! {
     }
     let _ = writeln!(out, "\r\n*** resetting\r");
     out.wait_for(FR_BUSY);
+    let_transfers_end();
     reset()
+}
+
+/// Time for what the USB adapter has been asked: its answer ends the transfer,
+/// and nobody asks again. QEMU aborts when an answer meets a reset.
+fn let_transfers_end() {
+    const ENOUGH: Micros = 50_000;
+    let (timer, mut looks) = (timer(), 4 * POLLS);
+    let end = timer.now() + ENOUGH;
+    while looks > 0 && timer.now() < end {
+        looks -= 1;
+    }
 }
 
 fn power() -> Pm<Mmio> {
