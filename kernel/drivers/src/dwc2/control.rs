@@ -110,6 +110,7 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         let Step::Queued { until } = self.control.step else { return };
         if now >= until {
             self.control.step = Step::Over(Err(TransferError::Timeout));
+            self.out_of_channels(now);
             return;
         }
         if self.endpoint0_taken() {

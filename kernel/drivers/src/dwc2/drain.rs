@@ -191,6 +191,16 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
         }
     }
 
+    /// There is no channel for somebody. If that is because hung ones were
+    /// retired, the core is started anew, which gives them back on silicon.
+    pub(super) fn out_of_channels(&mut self, now: Micros) {
+        let free = self.channels.iter().any(super::Channel::is_free);
+        if !free && self.channels.iter().any(super::Channel::is_retired) {
+            self.note(now, Cause::HaltStuck, None);
+            self.lose_device(now);
+        }
+    }
+
     /// Ends the control transfer with `Gone`, closes all pipes, and gives all
     /// channels until `until` to finish.
     pub(super) fn drop_everything(&mut self, until: Micros) {

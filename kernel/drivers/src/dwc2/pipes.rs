@@ -246,6 +246,10 @@ impl<B: Bus32, C: CacheOps> Dwc2<B, C> {
             // Its channel was retired: take another.
             let taken = self.allocate(Owner::Pipe(slot as u8));
             self.pipes[slot].channel = taken;
+            if taken.is_none() {
+                self.out_of_channels(now);
+                return;
+            }
         }
         let pipe = &mut self.pipes[slot];
         let Some(c) = pipe.channel else { return };

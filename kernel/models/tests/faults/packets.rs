@@ -73,9 +73,10 @@ fn impossible(place: Place, at: At, fault: Fault, times: u32) -> bool {
             | Fault::FrameOverrun
     );
     match fault {
-        // The core itself hangs, and keeps a channel until its reset: once, and not
-        // where a host cannot tell it from a device that has nothing to say.
-        Fault::Never => times > 1 || at == At::BulkIn,
+        // The core itself hangs, and keeps the channel until its reset: not where a
+        // host cannot tell it from a device that has nothing to say, and once only
+        // where a reset of the core gives nothing back.
+        Fault::Never => at == At::BulkIn || place == Place::EcmInQemu && times > 1,
         // Its controller raises none.
         Fault::AhbError if place == Place::EcmInQemu => true,
         _ if silicon && place == Place::EcmInQemu => true,
@@ -104,7 +105,7 @@ fn bounds(fault: Fault) -> (u32, u32) {
         Fault::EmptyHalt => (5_000, 1_000),
         Fault::DoubleHalt(_) => (5_000, 50),
         Fault::LostInterrupt => (5_000, 1_000),
-        Fault::Never => (10_000, 20),
+        Fault::Never => (26_000, 1_000),
         Fault::FrameOverrun => (2_000, 50),
         Fault::AhbError => (2_000, 1_000),
         Fault::Nyet => (2_000, 500),

@@ -58,7 +58,7 @@ pub struct World {
     pub net: UsbNet<Dwc2<Dwc2Model, Memory>>,
     pub events: Vec<UsbEvent>,
     pub polls: u32,
-    /// A channel hung: the driver may keep it until the core is reset.
+    /// Channels hung: the driver may keep them until the core is reset.
     pub hung: bool,
     /// Start of the second, and the polls up to then.
     second: (Micros, u32),
@@ -280,7 +280,7 @@ impl World {
             |n: usize| Resources { channels: channels + n, int: int + n, ..self.whole() };
         let now = self.resources();
         (0..=1 + usize::from(self.hub.is_some())).any(|n| now == given_up(n))
-            || self.hung && now.retired == 1 && now.channels + 1 >= channels && now.held <= 1
+            || self.hung && now.channels + now.retired >= channels && now.held <= now.retired
     }
 
     /// Something was told that names what is wrong.
