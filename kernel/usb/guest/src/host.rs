@@ -6,7 +6,7 @@ use sk_hal::usb::{
     DeviceTarget, PipeConfig, PipeId, PipeKind, Port, Setup, Speed, StartError, TransferError,
     UsbHost,
 };
-use sk_usb::smsc95xx::registers::{BMSR_LINK, MII_DATA};
+use sk_usb::smsc95xx::registers::{ADDRL, BMSR_LINK, MAC_CR, MII_DATA};
 
 const IN: u16 = 1;
 const OUT: u16 = 2;
@@ -44,6 +44,8 @@ pub enum Device {
 pub struct Host {
     device: Device,
     asked: Option<Setup>,
+    /// What the registers were set to that are read back: address and MAC control.
+    kept: [(u16, [u8; 4]); 2],
     reply: [u8; 64],
     /// Room for the longest transfer IN.
     pub input: [u8; 4096],
@@ -57,6 +59,7 @@ impl Host {
         Self {
             device,
             asked: None,
+            kept: [(ADDRL, [0; 4]), (MAC_CR, [0; 4])],
             reply: [0; 64],
             input: [0; 4096],
             received: 0,
@@ -70,7 +73,11 @@ impl Host {
             Device::Lan => (LAN_DEVICE, LAN_CONFIGURATION),
             Device::Ecm => (ECM_DEVICE, ECM_CONFIGURATION),
         };
-        let register = u32::to_le_bytes(if setup.index == MII_DATA { BMSR_LINK } else { 0 });
+        let kept = self.kept.iter().find(|(register, _)| *register == setup.index);
+        let register = match kept {
+            Some((_, bytes)) => *bytes,
+            None => u32::to_le_bytes(if setup.index == MII_DATA { BMSR_LINK } else { 0 }),
+        };
         let bytes = match (setup.request_type, setup.request, setup.value >> 8) {
             (0x80, 6, 1) => device,
             (0x80, 6, 2) => configuration,
@@ -101,8 +108,15 @@ impl UsbHost for Host {
         _now: Micros,
         _target: DeviceTarget,
         setup: Setup,
-        _out: &[u8],
+        out: &[u8],
     ) -> Result<(), StartError> {
+        if let Ok(bytes) = out.try_into() {
+            for (register, kept) in &mut self.kept {
+                if *register == setup.index {
+                    *kept = bytes;
+                }
+            }
+        }
         self.asked = Some(setup);
         Ok(())
     }
