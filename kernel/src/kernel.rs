@@ -207,8 +207,9 @@ impl Kernel {
                 // The payload could have had this time.
                 let now = timer.now();
                 self.share.spend(now, now.saturating_sub(executive.polled()));
-                let more = EVENTS.any() && self.share.is_left(now);
-                if more && now < self.tasks.next_look() {
+                // An event may be with its slot already.
+                let more = executive.next_due(now).is_some_and(|due| due <= now);
+                if more && self.share.is_left(now) && now < self.tasks.next_look() {
                     continue;
                 }
             }
@@ -398,7 +399,9 @@ impl Kernel {
         self.server.set_address_valid(reachable);
         let mut raised = 0;
         if frames == FRAMES {
-            raised |= NET;
+            // The next transfer may be through by now; nobody interrupts for it
+            // while a payload runs.
+            raised |= USB | NET;
         }
         // The session slot is dear; an idle pass of this one is no reason for it.
         if reachable != self.reachable {

@@ -24,6 +24,8 @@ use crate::repo::{self, Repo, output};
 const PACKAGE: &str = "serverkernel";
 /// Guests that count on the emulated core.
 const GUESTS: [&str; 2] = ["mem-guest", "usb-guest"];
+/// The feature of the kernel that is built with them.
+const UNCAPPED: &str = "uncapped";
 const GUEST_SCRIPT: &str = "kernel/mem/guest/guest.ld";
 const PROFILE: &str = "firmware";
 const TARGET: &str = "armv6-none-sk";
@@ -34,7 +36,8 @@ pub(crate) struct Options {
     /// Features of the kernel package, comma separated
     #[arg(long, value_delimiter = ',')]
     pub(crate) features: Vec<String>,
-    /// The guests of the end-to-end tests instead of the kernel
+    /// The guests of the end-to-end tests, and the kernel without a limit to its
+    /// share of the time, instead of the kernel
     #[arg(long)]
     pub(crate) guests: bool,
     /// Show the commands cargo runs
@@ -94,7 +97,8 @@ pub(crate) fn run(repo: &Repo, options: &Options) -> Result<()> {
 }
 
 /// Builds the guests that check and count `sk-mem`'s routines and `sk-usb`'s
-/// adapters.
+/// adapters, and the kernel with which a test shows what the limit to its share
+/// of a payload's time is good for.
 pub(crate) fn guests(repo: &Repo) -> Result<()> {
     check_rust_src(repo)?;
     fs::create_dir_all(repo.artefacts())?;
@@ -103,7 +107,10 @@ pub(crate) fn guests(repo: &Repo) -> Result<()> {
         let (_, image) = link(repo, cargo, guest, GUEST_SCRIPT)?;
         write(repo.artefacts().join(format!("{guest}.img")), &image)?;
     }
-    Ok(())
+    let mut cargo = firmware(repo, "rustc", PACKAGE)?;
+    cargo.env("SK_GIT", describe(repo)).args(["--features", UNCAPPED]);
+    let (_, image) = link(repo, cargo, PACKAGE, "linker/kernel.ld")?;
+    write(repo.artefacts().join(format!("kernel-{UNCAPPED}.img")), &image)
 }
 
 /// Runs `cargo rustc`, the linker with a script of its own, and returns the ELF

@@ -66,6 +66,9 @@ pub struct LanFaults {
     pub silent_interrupt: bool,
     /// The cable goes out and in, so long each.
     pub flap: Option<Micros>,
+    /// This frame comes again and again, faster than anybody reads: whenever
+    /// the FIFO is read it is full.
+    pub flood: Option<Vec<u8>>,
 }
 
 /// What the model has seen.

@@ -198,6 +198,18 @@ impl Lan9512 {
         block
     }
 
+    /// Fills the FIFO to its last block, in a flood. A frame more would not be
+    /// taken, so that none is counted as lost.
+    fn refill(&mut self) {
+        let Some(frame) = self.faults.flood.clone() else { return };
+        if self.registers.phy.link().is_none() || !self.registers.receives() {
+            return;
+        }
+        // Status word, offset, check sequence and checksum come with it.
+        let block = (frame.len().max(SHORTEST) + 16).next_multiple_of(4);
+        while self.rx.used + block <= RX_FIFO && self.receive(frame.clone()) {}
+    }
+
     /// One packet of bulk IN. Simplified: what is in the FIFO is given at
     /// once, the chip waits BULK_IN_DLY for more before a short packet.
     pub(super) fn bulk_in(&mut self) -> Answer {
@@ -208,6 +220,7 @@ impl Lan9512 {
         let (capped, several, naks) = (hw & 2 != 0, hw & 1 << 5 != 0, hw & 1 << 12 != 0);
         let size = packet_size(self.speed());
         let limit = if capped { self.registers.get(BURST_CAP) as usize * size } else { RX_FIFO };
+        self.refill();
         if !self.rx.open {
             if !self.rx.pack(limit) {
                 if self.faults.empty_ins > 0 {

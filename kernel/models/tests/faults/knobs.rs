@@ -62,6 +62,7 @@ fn of_lan(faults: &LanFaults) -> Knobs {
             interrupt,
             silent_interrupt,
             flap,
+            flood,
         }
     )
 }
@@ -712,6 +713,15 @@ const LAN: &[Row] = &[
         },
         ANY,
         (2_000, 200),
+    ),
+    row(
+        Of::Lan,
+        "flood",
+        "frames for all",
+        WARM,
+        |w| lan(w, |c| c.faults.flood = Some(vec![0xFF; 60])),
+        ANY,
+        (10_000, 1_000),
     ),
     row(
         Of::World,

@@ -195,3 +195,24 @@ fn status_words_lie_when_told() {
     lan.faults.babble = true;
     assert_eq!(lan.packet_in(BULK_IN, 512), Answer::Babble);
 }
+
+#[test]
+fn a_flood_never_ends() {
+    let mut lan = running();
+    let frame = frame(lan.mac(), 60);
+    lan.faults.flood = Some(frame.clone());
+    let mut taken = 0;
+    for _ in 0..100 {
+        let transfer = fetch(&mut lan).expect("there is always one");
+        taken += transfer.len() / 68;
+        // Status word, frame, check sequence.
+        assert_eq!(transfer[4..64], frame);
+        // The next burst is waiting already, as much as the FIFO holds.
+        assert!(lan.pending() > 0);
+    }
+    assert!(taken >= 100, "{taken}");
+    assert_eq!(lan.counters.overrun, 0);
+    lan.faults.flood = None;
+    while fetch(&mut lan).is_some() {}
+    assert_eq!(lan.counters.received, lan.counters.fetched);
+}
